@@ -1,0 +1,122 @@
+"""Sessions: people are actually in a meeting."""
+
+from __future__ import annotations
+
+import secrets
+import uuid
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from meetings.invitations.models import Invitation
+from meetings.scheduling.models import Meeting
+
+
+def new_participant_id() -> str:
+    """Public id of a participant: also the peer id in the media gateway and the msid in SDP."""
+    return "p" + secrets.token_hex(6)
+
+
+def new_resume_key() -> str:
+    return secrets.token_urlsafe(24)
+
+
+class Session(models.Model):
+    """One gathering of a meeting, from the first person in to the end."""
+
+    meeting = models.ForeignKey(Meeting, on_delete=models.PROTECT, related_name="sessions", verbose_name=_("meeting"))
+    room_id = models.UUIDField(_("media room"), default=uuid.uuid4, unique=True, editable=False)
+    started_at = models.DateTimeField(_("started"), default=timezone.now)
+    ended_at = models.DateTimeField(_("ended"), null=True, blank=True)
+    end_reason = models.CharField(_("why it ended"), max_length=20, blank=True)
+    # The media worker that holds the room; empty until someone connects media, and after that worker died.
+    node = models.CharField(_("media worker"), max_length=80, blank=True)
+    node_instance = models.CharField(max_length=40, blank=True)
+
+    class Meta:
+        verbose_name = _("session")
+        verbose_name_plural = _("sessions")
+        ordering = ["-started_at"]
+        constraints = [
+            models.UniqueConstraint(fields=["meeting"], condition=Q(ended_at=None), name="one_running_session_per_meeting")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.meeting} · {self.started_at:%Y-%m-%d %H:%M}"
+
+    @property
+    def is_running(self) -> bool:
+        return self.ended_at is None
+
+
+class Participant(models.Model):
+    """One person in one session; the same row through reloads and dropped networks."""
+
+    class Role(models.TextChoices):
+        HOST = "host", _("Host")
+        COHOST = "cohost", _("Co-host")
+        PARTICIPANT = "participant", _("Participant")
+        GUEST = "guest", _("Guest")
+
+    class State(models.TextChoices):
+        LOBBY = "lobby", _("In the lobby")
+        IN = "in", _("In the room")
+        LEFT = "left", _("Left")
+        REFUSED = "refused", _("Refused")
+        REMOVED = "removed", _("Removed")
+
+    public_id = models.CharField(max_length=16, unique=True, default=new_participant_id, editable=False)
+    session = models.ForeignKey(Session, on_delete=models.CASCADE, related_name="participants", verbose_name=_("session"))
+    # "user:12", "invitation:7" or "guest:<random>": the same person is one participant.
+    identity = models.CharField(max_length=60)
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+", verbose_name=_("person")
+    )
+    invitation = models.ForeignKey(
+        Invitation, null=True, blank=True, on_delete=models.SET_NULL, related_name="participants", verbose_name=_("invitation")
+    )
+    name = models.CharField(_("name"), max_length=80)
+    role = models.CharField(_("role"), max_length=12, choices=Role.choices)
+    state = models.CharField(_("state"), max_length=10, choices=State.choices)
+    resume_key = models.CharField(max_length=40, default=new_resume_key, editable=False)
+    # The consumer that speaks for this person now; empty while the network is gone.
+    channel = models.CharField(max_length=120, blank=True, editable=False)
+    generation = models.PositiveIntegerField(default=0, editable=False)
+    mic = models.BooleanField(_("microphone"), default=False)
+    camera = models.BooleanField(_("camera"), default=False)
+    screen = models.BooleanField(_("screen"), default=False)
+    hand_at = models.DateTimeField(_("hand raised"), null=True, blank=True)
+    asked_at = models.DateTimeField(_("asked to join"), default=timezone.now)
+    joined_at = models.DateTimeField(_("first joined"), null=True, blank=True)
+    last_seen_at = models.DateTimeField(_("last seen"), default=timezone.now)
+
+    class Meta:
+        verbose_name = _("participant")
+        verbose_name_plural = _("participants")
+        ordering = ["joined_at", "pk"]
+        constraints = [models.UniqueConstraint(fields=["session", "identity"], name="participant_once_per_session")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Attendance(models.Model):
+    """One unbroken stay of a participant in the room."""
+
+    participant = models.ForeignKey(Participant, on_delete=models.CASCADE, related_name="stays", verbose_name=_("participant"))
+    joined_at = models.DateTimeField(_("joined"), default=timezone.now)
+    left_at = models.DateTimeField(_("left"), null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("attendance")
+        verbose_name_plural = _("attendance")
+        ordering = ["joined_at"]
+        constraints = [
+            models.UniqueConstraint(fields=["participant"], condition=Q(left_at=None), name="one_open_stay_per_participant")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.participant} {self.joined_at:%H:%M}"

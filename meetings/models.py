@@ -1,0 +1,25 @@
+"""One Django app; each topic keeps its own models."""
+
+from meetings.chat.models import ChatMessage, SharedFile
+from meetings.invitations.models import Invitation, OutboxMail
+from meetings.live.models import Attendance, Participant, Session
+from meetings.minutes.models import ActionItem, AgendaItem, Decision, Minutes, MinutesNote
+from meetings.recordings.models import Recording
+from meetings.scheduling.models import Meeting
+
+__all__ = [
+    "ActionItem",
+    "AgendaItem",
+    "Attendance",
+    "ChatMessage",
+    "Decision",
+    "Invitation",
+    "Meeting",
+    "Minutes",
+    "MinutesNote",
+    "OutboxMail",
+    "Participant",
+    "Recording",
+    "Session",
+    "SharedFile",
+]

@@ -1,0 +1,186 @@
+"""Every environment variable Plenum reads, in one table, checked at start.
+
+`load(environ)` returns the checked values or raises `BadEnvironment`, whose message names every bad
+variable, what is wrong with it and what a good value looks like. `docs/operations.md` shows this table.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import secrets
+import zoneinfo
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+
+class BadEnvironment(Exception):
+    """One or more environment variables are unusable; the text says which, why and what to write."""
+
+
+@dataclass(frozen=True)
+class Variable:
+    """One variable: `parse` turns its text into a value or raises ValueError with the reason."""
+
+    name: str
+    default: str
+    parse: Callable[[str], Any]
+    help: str
+    example: str
+
+
+def _text(value: str) -> str:
+    return value
+
+
+def _flag(value: str) -> bool:
+    table = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
+    if value.lower() not in table:
+        raise ValueError("is neither on nor off")
+    return table[value.lower()]
+
+
+def _port(value: str) -> int:
+    if not value.isdigit() or not 1 <= int(value) <= 65535:
+        raise ValueError("is not a port between 1 and 65535")
+    return int(value)
+
+
+def _count(value: str) -> int:
+    if not value.isdigit() or not 1 <= int(value) <= 256:
+        raise ValueError("is not a whole number between 1 and 256")
+    return int(value)
+
+
+def _days(value: str) -> int:
+    if not value.isdigit() or not 1 <= int(value) <= 3650:
+        raise ValueError("is not a number of days between 1 and 3650")
+    return int(value)
+
+
+def _words(value: str) -> list[str]:
+    return [word for word in (part.strip() for part in value.split(",")) if word]
+
+
+def _ips(value: str) -> list[str]:
+    for word in _words(value):
+        ipaddress.ip_address(word)  # its ValueError names the word
+    return _words(value)
+
+
+def _zone(value: str) -> str:
+    if value not in zoneinfo.available_timezones():
+        raise ValueError("is not an IANA time zone")
+    return value
+
+
+def _language(value: str) -> str:
+    if value not in ("en", "zh-hans"):
+        raise ValueError("is not one of en, zh-hans")
+    return value
+
+
+def _level(value: str) -> str:
+    if value.upper() not in ("DEBUG", "INFO", "WARNING", "ERROR"):
+        raise ValueError("is not one of DEBUG, INFO, WARNING, ERROR")
+    return value.upper()
+
+
+def _path(value: str) -> Path:
+    return Path(value).expanduser().resolve()
+
+
+def _url(*schemes: str) -> Callable[[str], str]:
+    def parse(value: str) -> str:
+        if not value:
+            return value
+        parts = urlsplit(value)
+        if parts.scheme not in schemes:
+            raise ValueError(f"does not start with {' or '.join(s + '://' for s in schemes)}")
+        if not parts.hostname and parts.scheme not in ("sqlite", "unix"):
+            raise ValueError("names no host")
+        parts.port  # noqa: B018 - raises ValueError for a port out of range
+        return value
+
+    return parse
+
+
+def _secret(value: str) -> str:
+    if value and len(value) < 32:
+        raise ValueError("is shorter than 32 characters")
+    return value
+
+
+TABLE: tuple[Variable, ...] = (
+    Variable("HOST", "127.0.0.1", _text, "address the portal listens on", "0.0.0.0"),  # noqa: S104 - an example
+    Variable("PORT", "8000", _port, "TCP port of the portal", "8000"),
+    Variable("MEDIA_PORT", "10000", _port, "UDP port of the first media worker; the others follow", "10000"),
+    Variable("MEDIA_HOST", "", _text, "address the media sockets listen on; empty: same as HOST", "0.0.0.0"),  # noqa: S104
+    Variable("MEDIA_IPS", "", _ips, "addresses told to browsers; empty: this machine's own", "203.0.113.7"),
+    Variable("MEDIA_WORKERS", "1", _count, "media workers on this machine", "2"),
+    Variable("DATA_DIR", str(BASE_DIR / "var"), _path, "folder for everything the portal writes", "/srv/plenum"),
+    Variable("PUBLIC_URL", "", _url("http", "https"), "address people type; empty: http://HOST:PORT", "https://meet.example.org"),
+    Variable("ALLOWED_HOSTS", "", _words, "further host names to answer for, comma separated", "meet.example.org"),
+    Variable("TRUST_PROXY", "off", _flag, "believe X-Forwarded-For and -Proto of a reverse proxy", "on"),
+    Variable("DEBUG", "off", _flag, "show tracebacks in the browser; never in production", "on"),
+    Variable("LOG_LEVEL", "INFO", _level, "how much is logged", "INFO"),
+    Variable("SECRET_KEY", "", _secret, "signs sessions and links; empty: made once in DATA_DIR", "64 random characters"),
+    Variable("MEDIA_SECRET", "", _secret, "shared by web tier and workers; empty: made once in DATA_DIR", "64 random characters"),
+    Variable("DATABASE_URL", "", _url("postgres", "postgresql", "sqlite"), "empty: SQLite in DATA_DIR", "postgres://user:pw@db:5432/plenum"),
+    Variable("REDIS_URL", "", _url("redis", "rediss", "unix"), "empty: embedded Valkey", "redis://:pw@cache:6379/0"),
+    Variable("SMTP_URL", "", _url("smtp", "smtps", "smtp+tls"), "empty: mails go to DATA_DIR/mail", "smtp+tls://user:pw@mail:587"),
+    Variable("MAIL_FROM", "Plenum <plenum@localhost>", _text, "sender of mails", "Plenum <meet@example.org>"),
+    Variable("TIME_ZONE", "UTC", _zone, "zone of people who chose none", "Europe/Berlin"),
+    Variable("LANGUAGE", "en", _language, "language of people who chose none", "zh-hans"),
+    Variable("SIGNUP", "on", _flag, "people may create their own accounts", "off"),
+    Variable("CONTROL_URL", "", _url("ws", "wss"), "where workers reach the web tier; empty: the local portal", "wss://meet.example.org"),
+    Variable("NODE_NAME", "", _text, "name of this machine among media hosts; empty: its host name", "media-1"),
+    Variable("LINK_DAYS", "90", _days, "days a personal link stays valid after its meeting", "90"),
+    Variable("TURN_URLS", "", _words, "TURN servers told to browsers, comma separated", "turn:turn.example.org:3478"),
+    Variable("TURN_SECRET", "", _text, "secret shared with coturn (use-auth-secret)", "64 random characters"),
+)
+
+
+def load(environ: Mapping[str, str]) -> dict[str, Any]:
+    """All values by name. Raises BadEnvironment naming every bad one at once."""
+    values: dict[str, Any] = {}
+    faults: list[str] = []
+    for variable in TABLE:
+        text = environ.get(variable.name, "").strip() or variable.default
+        try:
+            values[variable.name] = variable.parse(text)
+        except ValueError as error:
+            faults.append(f"  {variable.name}={text!r} {error}: {variable.help}. For example {variable.name}={variable.example}")
+    if faults:
+        raise BadEnvironment("These settings cannot be used:\n" + "\n".join(faults))
+    return values
+
+
+def private_secret(folder: Path, name: str) -> str:
+    """The secret kept in `folder/name` (mode 0600), made on first use. Raises OSError if it cannot be."""
+    path = folder / name
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        with open(path, "x", opener=_private_opener) as file:
+            file.write(secrets.token_urlsafe(48))
+    except FileExistsError:
+        pass
+    # A process that lost the race may read before the winner has written.
+    for _ in range(200):
+        text = path.read_text().strip()
+        if text:
+            return text
+        import time
+
+        time.sleep(0.01)
+    raise OSError(f"{path} is empty: delete it and start again")
+
+
+def _private_opener(path: str, flags: int) -> int:
+    import os
+
+    return os.open(path, flags, 0o600)
