@@ -1,0 +1,59 @@
+"""`decide` answers whether someone may do something, and says why not; `require` raises the answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.core.exceptions import PermissionDenied
+from django.utils.translation import gettext as _
+
+from meetings.permissions.actor import Actor
+from meetings.permissions.capabilities import HOSTS_DECIDE, TABLE, WHO_DECIDES, Capability, Role
+from meetings.scheduling.models import Meeting
+
+
+@dataclass(frozen=True)
+class Decision:
+    """`rule` names what refused ("chat.send", "meeting.recording_enabled"); `who` says who can change it."""
+
+    allowed: bool
+    rule: str
+    message: str = ""
+    who: str = ""
+
+    def __bool__(self) -> bool:
+        return self.allowed
+
+
+class Refused(PermissionDenied):
+    """A refusal with its reason; pages show it with status 403, the room protocol as `forbidden`."""
+
+    def __init__(self, decision: Decision) -> None:
+        super().__init__(decision.message)
+        self.decision = decision
+
+
+def decide(actor: Actor, capability: Capability, meeting: Meeting) -> Decision:
+    """May `actor` use `capability` in `meeting`? Never raises; unknown means no."""
+    if actor.is_system:
+        return Decision(True, capability)
+    role = actor.role_in(meeting)
+    if role not in TABLE.get(capability, frozenset()):
+        who = str(WHO_DECIDES.get(capability, HOSTS_DECIDE))
+        message = _("You have no part in this meeting.") if role is Role.OUTSIDER else _("Your role does not allow this.")
+        return Decision(False, capability, message, who)
+    if capability is Capability.RECORDING_CONTROL and not meeting.recording_enabled:
+        return Decision(
+            False,
+            "meeting.recording_enabled",
+            _("Recording is switched off for this meeting."),
+            _("The organiser can switch it on in the meeting's settings."),
+        )
+    return Decision(True, capability)
+
+
+def require(actor: Actor, capability: Capability, meeting: Meeting) -> None:
+    """Raises Refused unless `decide` allows it."""
+    decision = decide(actor, capability, meeting)
+    if not decision:
+        raise Refused(decision)
