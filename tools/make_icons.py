@@ -66,7 +66,6 @@ def main() -> None:
         draw(size, rounded=True).save(TARGET / f"icon-{size}.png", optimize=True)
     draw(512, rounded=False).save(TARGET / "icon-maskable.png", optimize=True)
     draw(180, rounded=False).convert("RGB").save(TARGET / "apple-touch-icon.png", optimize=True)
-    draw(96, rounded=True).save(TARGET / "mail-mark.png", optimize=True)
     draw(48, rounded=True).save(TARGET / "favicon.ico", sizes=[(16, 16), (32, 32), (48, 48)])
     manifest = {
         "name": "Plenum",

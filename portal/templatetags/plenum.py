@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import re
 import zoneinfo
 from collections.abc import Iterable
 from typing import Any
@@ -214,3 +215,13 @@ def person_line(user: Any) -> str:
     role = user.get_role_display() if hasattr(user, "get_role_display") else ""
     parts = [role, getattr(user, "department", None)]
     return " · ".join(str(part) for part in parts if part)
+
+
+@register.simple_block_tag
+def plaintext(content: str) -> str:
+    """`{% plaintext %}…{% endplaintext %}`: a text mail from a template: no trailing blanks, one empty line at most.
+
+    To be used inside `{% autoescape off %}`; so blocks left empty leave no hole.
+    """
+    lines = "\n".join(line.rstrip() for line in content.strip().splitlines())
+    return SafeString(re.sub(r"\n{3,}", "\n\n", lines) + "\n")

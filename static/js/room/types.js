@@ -1,0 +1,108 @@
+/**
+ * The shapes of docs/protocol.md section 1, for the type checker. This file holds no code.
+ *
+ * @typedef {"mic" | "camera" | "screen" | "screen_audio"} Source
+ * @typedef {"host" | "cohost" | "participant" | "guest"} Role
+ *
+ * @typedef {object} Participant
+ * @property {string} id
+ * @property {string} name
+ * @property {Role} role
+ * @property {boolean} guest
+ * @property {boolean} mic
+ * @property {boolean} camera
+ * @property {boolean} screen
+ * @property {string | null} hand when the hand was raised (ISO 8601), null when it is down
+ * @property {string | null} joined_at
+ * @property {boolean} connected
+ *
+ * @typedef {object} SharedFile
+ * @property {number | string} id
+ * @property {string} name
+ * @property {number} size bytes
+ * @property {string} url
+ * @property {string} content_type
+ *
+ * @typedef {object} Message
+ * @property {number | string} id
+ * @property {string} participant
+ * @property {string} name
+ * @property {string} body
+ * @property {string} at
+ * @property {SharedFile | null} file
+ *
+ * @typedef {object} Recording
+ * @property {number | string} id
+ * @property {string} state
+ * @property {string | null} started_at
+ * @property {string | null} started_by
+ *
+ * @typedef {object} Live
+ * @property {number} count people in the room now
+ * @property {string | null} started_at
+ *
+ * @typedef {object} MeetingFacts
+ * @property {string} title
+ * @property {string} code
+ * @property {string} ends_at
+ * @property {boolean} lobby
+ * @property {boolean} recording_allowed
+ *
+ * @typedef {object} You
+ * @property {string} id
+ * @property {string} [resume]
+ * @property {Role} role
+ * @property {string[]} capabilities
+ *
+ * @typedef {object} RoomState
+ * @property {{id: number | string, started_at: string}} session
+ * @property {MeetingFacts} meeting
+ * @property {You} you
+ * @property {Participant[]} participants
+ * @property {Participant[]} lobby
+ * @property {{messages: Message[], has_more: boolean}} chat
+ * @property {Recording | null} recording
+ * @property {string} server_time
+ *
+ * @typedef {object} Welcome
+ * @property {number} protocol
+ * @property {Partial<MeetingFacts>} meeting
+ * @property {Live} live
+ * @property {{name: string, known: boolean, role: string, lobby: boolean}} you
+ * @property {string} server_time
+ *
+ * @typedef {object} IceServer
+ * @property {string | string[]} urls
+ * @property {string} [username]
+ * @property {string} [credential]
+ *
+ * @typedef {object} SubscribeOffer
+ * @property {number} [generation]
+ * @property {number} version
+ * @property {string} sdp
+ *
+ * @typedef {object} MediaConnected
+ * @property {number} generation
+ * @property {IceServer[]} ice_servers
+ * @property {SubscribeOffer | null} subscribe
+ *
+ * What the page is told by the server in `<script id="room-config">`.
+ * @typedef {object} RoomConfig
+ * @property {string} code
+ * @property {string} ws_path
+ * @property {string} upload_url
+ * @property {string} left_url
+ * @property {boolean} needs_name
+ * @property {string} display_name
+ * @property {string} role
+ * @property {boolean} is_host
+ * @property {boolean} lobby
+ * @property {boolean} recording_allowed
+ * @property {string} language
+ * @property {string} time_zone
+ * @property {string} starts_at
+ * @property {string} ends_at
+ * @property {string} organizer
+ * @property {Live | null} live
+ */
+export {};
