@@ -6,7 +6,7 @@ import os
 import socket
 import sys
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from csp.constants import NONCE, SELF
 from django.utils.translation import gettext_lazy as _
@@ -28,15 +28,20 @@ except OSError as error:
     sys.exit(f"DATA_DIR={DATA_DIR} cannot be written ({error.strerror or error}): choose another with DATA_DIR=…")
 
 DEBUG = ENV["DEBUG"]
-TESTING = "pytest" in sys.modules
 HOST, PORT = ENV["HOST"], ENV["PORT"]
-_shown_host = "localhost" if HOST in ("127.0.0.1", "0.0.0.0", "::", "::1") else HOST  # noqa: S104
+EVERY_ADDRESS = HOST in ("0.0.0.0", "::")  # noqa: S104
+_url_host = f"[{HOST}]" if ":" in HOST else HOST
+_shown_host = "localhost" if EVERY_ADDRESS or HOST in ("127.0.0.1", "::1") else _url_host
 PUBLIC_URL = (ENV["PUBLIC_URL"] or f"http://{_shown_host}:{PORT}").rstrip("/")
 _public = urlsplit(PUBLIC_URL)
 SECURE_SITE = _public.scheme == "https"
-ALLOWED_HOSTS = sorted({_public.hostname or "localhost", "localhost", "127.0.0.1", "[::1]", *ENV["ALLOWED_HOSTS"]})
-if HOST not in ("0.0.0.0", "::", "127.0.0.1"):  # noqa: S104
-    ALLOWED_HOSTS.append(HOST)
+_hosts = {_public.hostname or "localhost", "localhost", "127.0.0.1", "[::1]", *ENV["ALLOWED_HOSTS"]}
+if not EVERY_ADDRESS:
+    _hosts.add(_url_host)
+elif not ENV["PUBLIC_URL"]:
+    # Whoever listens on every address without a public name tries it out in a local network.
+    _hosts.update(f"[{address}]" if ":" in address else address for address in env.own_addresses())
+ALLOWED_HOSTS = sorted(_hosts)
 CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
 
 INSTALLED_APPS = [
@@ -112,7 +117,7 @@ if ENV["DATABASE_URL"].startswith(("postgres://", "postgresql://")):
             "PORT": _db.port or 5432,
             # Under ASGI each request may run on a thread of its own, so persistent connections would pile
             # up; a pool bounds them instead.
-            "OPTIONS": {"pool": {"min_size": 1, "max_size": 12, "timeout": 20}},
+            "OPTIONS": {"pool": {"min_size": 1, "max_size": 12, "timeout": 20}, **dict(parse_qsl(_db.query))},
         }
     }
 else:
@@ -127,8 +132,6 @@ else:
                 "transaction_mode": "IMMEDIATE",
                 "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON;",
             },
-            # A file, so that threads and processes of one test run see the same rows.
-            "TEST": {"NAME": DATA_DIR / f"test-{os.getpid()}.sqlite3"},
         }
     }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
@@ -136,8 +139,10 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 # --- broker: channel layer, Celery, locks ---------------------------------------------------------
 def _embedded_redis_url() -> str:
     password = env.private_secret(DATA_DIR / "secrets", "valkey_password")
-    port_file = DATA_DIR / "run" / "valkey.port"
-    port = port_file.read_text().strip() if port_file.exists() else "6379"
+    try:
+        port = int((DATA_DIR / "run" / "valkey.port").read_text())
+    except (FileNotFoundError, ValueError):
+        port = 1  # nothing runs yet: a port where nobody answers, rather than someone else's server
     return f"redis://:{password}@127.0.0.1:{port}/0"
 
 
@@ -168,8 +173,6 @@ CELERY_BEAT_SCHEDULE = {
 AUTH_USER_MODEL = "accounts.User"
 AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "allauth.account.auth_backends.AuthenticationBackend"]
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher", "django.contrib.auth.hashers.PBKDF2PasswordHasher"]
-if TESTING:
-    PASSWORD_HASHERS.insert(0, "django.contrib.auth.hashers.MD5PasswordHasher")
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
@@ -187,17 +190,25 @@ ACCOUNT_SIGNUP_FORM_CLASS = "accounts.forms.SignupForm"
 ACCOUNT_EMAIL_VERIFICATION = "mandatory"
 ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
 ACCOUNT_CONFIRM_EMAIL_ON_GET = False
+ACCOUNT_CHANGE_EMAIL = True  # one address a person: a new one takes the place of the old once it is confirmed
 ACCOUNT_LOGOUT_ON_GET = False
 ACCOUNT_PREVENT_ENUMERATION = True
-ACCOUNT_RATE_LIMITS = {} if TESTING else {"login_failed": "10/m/ip,5/5m/key", "signup": "20/m/ip", "reset_password": "20/m/ip,5/m/key"}
+ACCOUNT_RATE_LIMITS = {
+    "login_failed": "10/m/ip,5/5m/key",
+    "signup": "20/m/ip",
+    "reset_password": "20/m/ip,5/m/key",
+}
 AXES_FAILURE_LIMIT = 10
 AXES_COOLOFF_TIME = 0.25  # hours
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_USERNAME_FORM_FIELD = "login"
-AXES_ENABLED = not TESTING
+AXES_USERNAME_CALLABLE = "accounts.network.login_name"
+AXES_CLIENT_IP_CALLABLE = "accounts.network.client_ip"
+AXES_LOCKOUT_TEMPLATE = "accounts/locked_out.html"
+AXES_RESET_ON_SUCCESS = True
 
 # --- language and time ----------------------------------------------------------------------------
-LANGUAGE_CODE = ENV["LANGUAGE"]
+LANGUAGE_CODE = ENV["DEFAULT_LANGUAGE"]
 LANGUAGES = [("en", "English"), ("zh-hans", "简体中文")]
 LOCALE_PATHS = [BASE_DIR / "locale"]
 TIME_ZONE = ENV["TIME_ZONE"]
@@ -212,12 +223,12 @@ STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {
         "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
-        if DEBUG or TESTING
+        if DEBUG
         else "portal.static.ModuleManifestStorage"
     },
 }
-WHITENOISE_USE_FINDERS = DEBUG or TESTING
-WHITENOISE_AUTOREFRESH = DEBUG
+WHITENOISE_USE_FINDERS = WHITENOISE_AUTOREFRESH = DEBUG
+WHITENOISE_KEEP_ONLY_HASHED_FILES = True
 MEDIA_ROOT = DATA_DIR / "files"  # private: nothing here has a public URL; views check rights and stream
 MEDIA_URL = ""
 RECORDINGS_DIR = DATA_DIR / "recordings"
@@ -272,7 +283,8 @@ CONTENT_SECURITY_POLICY = {
 MEDIA_HOST = ENV["MEDIA_HOST"] or HOST
 MEDIA_PORT, MEDIA_WORKERS, MEDIA_IPS = ENV["MEDIA_PORT"], ENV["MEDIA_WORKERS"], ENV["MEDIA_IPS"]
 NODE_NAME = ENV["NODE_NAME"] or socket.gethostname()
-CONTROL_URL = ENV["CONTROL_URL"] or f"ws://{'127.0.0.1' if HOST in ('0.0.0.0', '::') else HOST}:{PORT}"  # noqa: S104
+LOCAL_HOST = "127.0.0.1" if HOST == "0.0.0.0" else "[::1]" if HOST == "::" else _url_host  # noqa: S104
+CONTROL_URL = ENV["CONTROL_URL"] or f"ws://{LOCAL_HOST}:{PORT}"
 LINK_DAYS = ENV["LINK_DAYS"]
 TURN_URLS, TURN_SECRET = ENV["TURN_URLS"], ENV["TURN_SECRET"]
 SIGNUP_OPEN = ENV["SIGNUP"]

@@ -1,0 +1,88 @@
+"""Which processes make a portal, and how each is run."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from django.conf import settings
+
+from portal.supervisor.child import Service
+
+# What `--only` and `--without` may name; "media" is all media workers of this machine.
+PARTS = ("valkey", "web", "media", "recorder", "celery", "beat")
+
+
+class UnknownPart(ValueError):
+    """A name that is not one of PARTS."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    parts: frozenset[str]
+
+    @classmethod
+    def choose(cls, only: Iterable[str] = (), without: Iterable[str] = ()) -> Plan:
+        """All parts, or `only` these, `without` those. Raises UnknownPart."""
+        only, without = frozenset(only), frozenset(without)
+        if unknown := sorted((only | without) - set(PARTS)):
+            raise UnknownPart(f"{', '.join(unknown)}: not one of {', '.join(PARTS)}")
+        parts = (only or frozenset(PARTS)) - without
+        # An external server replaces the embedded one.
+        return cls(parts - {"valkey"} if settings.ENV["REDIS_URL"] else parts)
+
+    def services(self) -> list[Service]:
+        """Everything but Valkey, which answers before these start. Web stops first: nobody comes in late."""
+        manage = (sys.executable, str(settings.BASE_DIR / "manage.py"))
+        celery = (sys.executable, "-m", "celery", "-A", "portal")
+        services: list[Service] = []
+        if "web" in self.parts:
+            services.append(Service("web", _daphne(), stop_order=0, grace=12.0))
+        if "media" in self.parts:
+            services.extend(
+                Service(f"media-{index}", (*manage, "media_worker", "--index", str(index)), stop_order=1)
+                for index in range(settings.MEDIA_WORKERS)
+            )
+        if "recorder" in self.parts:
+            # After the media workers: the last packets of a recording are worth having.
+            services.append(Service("recorder", (*manage, "recording_worker"), stop_order=2, grace=8.0))
+        if "celery" in self.parts:
+            level = ("--loglevel", settings.ENV["LOG_LEVEL"])
+            worker = (
+                "worker",
+                "--concurrency",
+                "2",
+                "--without-gossip",
+                "--without-mingle",
+                "-n",
+                f"celery@{settings.NODE_NAME}",
+            )
+            # A job that is cut short is in the queue still, and taken up at the next start.
+            services.append(Service("celery", (*celery, *worker, *level), stop_order=3, grace=8.0))
+        if "beat" in self.parts:
+            schedule = str(settings.DATA_DIR / "run" / "beat-schedule")
+            services.append(
+                Service(
+                    "beat",
+                    (*celery, "beat", "--schedule", schedule, "--pidfile", "", "--loglevel", "WARNING"),
+                    stop_order=3,
+                )
+            )
+        return services
+
+    def locks(self) -> list[str]:
+        """One lock for each service; two web servers on different ports may share a DATA_DIR."""
+        ports = {"web": f"web-{settings.PORT}"}
+        names = ["valkey"] if "valkey" in self.parts else []
+        return names + [ports.get(service.name, service.name) for service in self.services()]
+
+
+def _daphne() -> tuple[str, ...]:
+    proxy = ("--proxy-headers",) if settings.ENV["TRUST_PROXY"] else ()
+    return (
+        *(sys.executable, "-m", "daphne", "-v", "0", "--no-server-name"),
+        *("-b", settings.HOST, "-p", str(settings.PORT), "--application-close-timeout", "5"),
+        *proxy,
+        "portal.asgi:application",
+    )
