@@ -59,7 +59,6 @@ INSTALLED_APPS = [
     "allauth.account",
     "axes",
     "csp",
-    "django_celery_beat",
     "portal",
     "accounts",
     "meetings",

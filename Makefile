@@ -1,0 +1,56 @@
+# `make run` on a fresh machine serves the portal. Settings such as PORT, HOST, MEDIA_PORT and DATA_DIR may stand
+# on the command line (make run PORT=9000) or in the environment; docs/operations.md lists them all.
+PY := .venv/bin/python
+PYTEST := $(PY) -m pytest
+
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-test run demo doctor test test-postgres lint bench lock clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+
+setup: ## virtual environment and packages (done once, then a moment)
+	@sh tools/setup.sh runtime
+
+setup-test: ## the same with what tests need: browser, servers, Node
+	@sh tools/setup.sh test
+
+run: setup ## run the portal until Ctrl-C
+	@exec $(PY) manage.py portal $(ARGS)
+
+demo: setup ## fill the portal with people and meetings to look at
+	@$(PY) manage.py prepare
+	@$(PY) manage.py demo
+
+doctor: setup ## check every part and say what to do
+	@$(PY) manage.py doctor $(ARGS)
+
+# Browsers and media need the processor to themselves, the rest may share it.
+test: setup-test ## all tests, browsers included; one part with ARGS="tests/portal -k env"
+ifdef ARGS
+	$(PYTEST) $(ARGS)
+else
+	node --test $(wildcard tests/js/*.test.js tests/js/*/*.test.js)
+	$(PYTEST) -n 2 --dist loadfile -m "not browser and not slow"
+	$(PYTEST) -m "browser or slow"
+endif
+
+test-postgres: setup-test ## the tests that use the database, on a real PostgreSQL started for them
+	$(PY) -m tests.services.postgres $(PYTEST) -n 2 --dist loadfile -m "not browser and not slow" $(or $(ARGS),tests/accounts tests/meetings tests/portal)
+
+lint: setup-test ## ruff, mypy, djlint, tsc
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy .
+	.venv/bin/djlint --lint --quiet templates
+	node_modules/.bin/tsc --project tsconfig.json
+
+bench: setup-test ## cost of forwarding and time to the first picture
+	$(PY) -m benchmarks
+
+lock: setup-test ## pin everything that requirements*.txt pull in, anew
+	.venv/bin/uv pip compile requirements-dev.txt --universal --python-version 3.11 --no-header --no-annotate --no-emit-index-url --upgrade --quiet --output-file constraints.txt
+
+clean: ## remove what can be made again; DATA_DIR (var/) stays
+	rm -rf .venv node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis test-results
+	find . -name __pycache__ -prune -exec rm -rf {} +

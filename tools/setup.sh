@@ -1,0 +1,109 @@
+#!/bin/sh
+# Sets up what `make` needs: `setup.sh runtime` to run the portal, `setup.sh test` to test it as well.
+# Done once; as long as the requirement files do not change, it only compares a checksum.
+set -eu
+cd "$(dirname "$0")/.."
+UV=uv==0.13.9
+want=${1:-runtime}
+
+say() { printf '%s\n' "setup: $*"; }
+fail() { printf '%s\n' "setup: $*" >&2; exit 1; }
+
+# install PACKAGE...: with apt where we may, else one line that says what to do.
+install() {
+    command -v apt-get >/dev/null || fail "please install with your system's package manager: $*"
+    [ "$(id -u)" = 0 ] || fail "please install once: sudo apt-get install $*"
+    say "installing $* with apt"
+    if [ -z "${apt_updated:-}" ]; then
+        apt-get update -qq
+        apt_updated=1
+    fi
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
+}
+
+checksum() { cat "$@" | cksum; }
+
+find_python() {
+    for candidate in ${PYTHON:-} python3.11 python3.12 python3.13 python3; do
+        if command -v "$candidate" >/dev/null &&
+            "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+            echo "$candidate"
+            return
+        fi
+    done
+}
+
+make_venv() {
+    [ -x .venv/bin/python ] && .venv/bin/python -c '' 2>/dev/null && return
+    python=$(find_python)
+    if [ -z "$python" ]; then
+        install python3 python3-venv
+        python=$(find_python)
+    fi
+    [ -n "$python" ] || fail "Python 3.11 or newer is needed; give it as PYTHON=/path/to/python3"
+    # Debian keeps a part of the venv module in a package of its own.
+    "$python" -c 'import ensurepip' 2>/dev/null || install python3-venv
+    say "making .venv with $("$python" --version)"
+    rm -rf .venv
+    "$python" -m venv .venv || fail "$python -m venv failed: the lines above say why"
+}
+
+# packages STAMP FILE...: install the Python packages that FILEs list, at the versions in constraints.txt.
+packages() {
+    stamp=.venv/.setup-$1
+    shift
+    sum=$(echo "$UV" | cat - constraints.txt "$@" | cksum)
+    [ "$(cat "$stamp" 2>/dev/null)" = "$sum" ] && return
+    say "installing packages of $*"
+    .venv/bin/python -m pip install --quiet --disable-pip-version-check "$UV"
+    files=
+    for file in "$@"; do files="$files -r $file"; done
+    # shellcheck disable=SC2086 - one word for each file
+    .venv/bin/uv pip install --quiet --python .venv/bin/python --constraint constraints.txt $files ||
+        fail "the packages could not be installed: is the network there?"
+    echo "$sum" >"$stamp"
+}
+
+node_is_new_enough() {
+    command -v npm >/dev/null && node -e 'process.exit(parseInt(process.versions.node) < 18 ? 1 : 0)' 2>/dev/null
+}
+
+system_packages() {
+    missing=
+    for program in chromium redis-server; do
+        command -v $program >/dev/null || missing="$missing $program"
+    done
+    ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || missing="$missing postgresql"
+    # Chinese pages are looked at too, and letters must be as wide on every machine.
+    [ -d /usr/share/fonts/opentype/noto ] || missing="$missing fonts-noto-cjk"
+    [ -d /usr/share/fonts/truetype/liberation ] || missing="$missing fonts-liberation"
+    node_is_new_enough || missing="$missing nodejs npm"
+    # shellcheck disable=SC2086 - one word for each package
+    [ -z "$missing" ] || install $missing
+}
+
+node_packages() {
+    stamp=node_modules/.setup-done
+    sum=$(checksum package-lock.json)
+    [ "$(cat "$stamp" 2>/dev/null)" = "$sum" ] && return
+    say "installing tools of package-lock.json"
+    npm ci --silent --no-audit --no-fund --ignore-scripts || fail "npm ci failed: is the network there?"
+    echo "$sum" >"$stamp"
+}
+
+# Two `make` at once would spoil each other's .venv.
+if command -v flock >/dev/null && [ -z "${PLENUM_SETUP_LOCKED:-}" ]; then
+    PLENUM_SETUP_LOCKED=1 exec flock .setup-lock sh "$0" "$want"
+fi
+
+make_venv
+case $want in
+runtime) packages runtime requirements.txt ;;
+test)
+    packages runtime requirements.txt
+    packages test requirements-dev.txt
+    system_packages
+    node_packages
+    ;;
+*) fail "say runtime or test, not '$want'" ;;
+esac
