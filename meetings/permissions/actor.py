@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from django.http import HttpRequest
 
+from accounts.network import client_ip
 from meetings.permissions.capabilities import Role
 
 if TYPE_CHECKING:
@@ -70,17 +71,6 @@ class Actor:
 
 SYSTEM = Actor(is_system=True)
 INVITATIONS_KEY = "invitations"  # session key: {meeting id: [invitation id, nonce]}
-
-
-def client_ip(request: HttpRequest) -> str | None:
-    """The caller's address; X-Forwarded-For only where a proxy is declared (TRUST_PROXY)."""
-    from django.conf import settings
-
-    if settings.ENV["TRUST_PROXY"]:
-        forwarded = request.headers.get("X-Forwarded-For", "").split(",")[-1].strip()
-        if forwarded:
-            return forwarded
-    return request.META.get("REMOTE_ADDR") or None
 
 
 def invitation_from_session(session: object, meeting: Meeting) -> Invitation | None:

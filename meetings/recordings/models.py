@@ -33,6 +33,8 @@ class Recording(models.Model):
     node = models.CharField(_("recording worker"), max_length=80, blank=True)
     progress = models.FloatField(_("progress"), default=0.0)
     attempts = models.PositiveIntegerField(_("attempts"), default=0)
+    # Who composes now: the token of one attempt, and when that attempt last gave a sign of life.
+    claim = models.UUIDField(null=True, blank=True, editable=False)
     claimed_at = models.DateTimeField(null=True, blank=True, editable=False)
     error = models.TextField(_("error"), blank=True)
     duration_seconds = models.FloatField(_("seconds"), null=True, blank=True)

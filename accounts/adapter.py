@@ -1,0 +1,40 @@
+"""The portal's rules for sign-up and its own addresses in account mails."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from allauth.account.adapter import DefaultAccountAdapter
+from django.conf import settings
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest
+
+from accounts.network import client_ip
+
+if TYPE_CHECKING:
+    from allauth.account.models import EmailConfirmation
+
+
+class AccountAdapter(DefaultAccountAdapter):
+    """Sign-up only where SIGNUP is on; links in mails always lead to PUBLIC_URL, whatever host was asked."""
+
+    def is_open_for_signup(self, request: HttpRequest) -> bool:
+        return bool(settings.SIGNUP_OPEN)
+
+    def get_email_confirmation_url(self, request: HttpRequest, emailconfirmation: EmailConfirmation) -> str:
+        return _public(super().get_email_confirmation_url(request, emailconfirmation))
+
+    def get_reset_password_from_key_url(self, key: str) -> str:
+        return _public(super().get_reset_password_from_key_url(key))
+
+    def get_client_ip(self, request: HttpRequest) -> str:
+        address = client_ip(request)
+        if not address:
+            raise PermissionDenied("The address of the request is unknown")
+        return address
+
+
+def _public(url: str) -> str:
+    """The same path and query on the portal's public address."""
+    path = "/" + url.split("://", 1)[-1].split("/", 1)[1] if "://" in url else url
+    return f"{settings.PUBLIC_URL}{path}"
