@@ -122,5 +122,9 @@ export const EVENTS = {
   "session.ended": (state, { reason, url }) => ({ ...state, phase: "ended", ending: { reason, by: "", url: url ?? "" } }),
 
   /** @param {State} state @param {{participants: string[]}} data */
-  "speaker.changed": (state, { participants }) => ({ ...state, speakers: participants }),
+  "speaker.changed": (state, { participants }) => ({
+    ...state,
+    speakers: participants,
+    lastSpeaker: participants.find((id) => id !== state.you?.id) ?? state.lastSpeaker,
+  }),
 };

@@ -40,6 +40,7 @@
  * @property {ChatState} chat
  * @property {Recording | null} recording
  * @property {string[]} speakers loudest first
+ * @property {string | null} lastSpeaker the other person heard last, so that silence does not move pictures
  * @property {ConnectionStatus} connection
  * @property {MediaState} media
  * @property {number | null} rtt milliseconds to the server and back
@@ -79,6 +80,7 @@ export function initialState(config, title) {
     chat: { messages: [], hasMore: false, unread: 0 },
     recording: null,
     speakers: [],
+    lastSpeaker: null,
     connection: { state: "idle", attempt: 0, retryAt: null },
     media: "idle",
     rtt: null,

@@ -50,15 +50,14 @@ export function sharers(state) {
 }
 
 /**
- * Who is shown large when a speaker is: the pinned one, else the loudest other, else the first other.
+ * Who is shown large when a speaker is: the pinned one, else the other who spoke last, else the first other.
  * @param {State} state
  * @returns {string | null}
  */
 export function spotlight(state) {
   if (state.pinned && state.participants[state.pinned]) return state.pinned;
-  const own = state.you?.id;
-  const speaking = state.speakers.find((id) => id !== own && state.participants[id]);
-  return speaking ?? people(state)[0]?.id ?? null;
+  if (state.lastSpeaker && state.participants[state.lastSpeaker]) return state.lastSpeaker;
+  return people(state)[0]?.id ?? null;
 }
 
 /** @param {State} state */
