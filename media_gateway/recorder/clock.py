@@ -11,6 +11,7 @@ All times are float seconds after an origin that the caller chooses.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,7 +45,7 @@ def fit_lower(x: Floats, y: Floats) -> Line:
         return Line(float(y.min()))
     hull = _lower_hull(*_bucket_minima(x, y))
     middle = float(x.mean())
-    for (x0, y0), (x1, y1) in zip(hull, hull[1:], strict=False):
+    for (x0, y0), (x1, y1) in pairwise(hull):
         if x0 <= middle <= x1 and x1 > x0:
             slope = (y1 - y0) / (x1 - x0)
             if abs(slope) <= MAX_SKEW:

@@ -89,8 +89,9 @@ def read_recording(directory: Path, *, origin_ns: int | None = None) -> tuple[li
         if each.damaged_bytes:
             warnings.append(f"{each.path.name}: {each.damaged_bytes} damaged bytes left out")
         if each.info is None:
-            warnings.append(f"{each.path.name}: {len(each.columns[0])} packets of an undescribed track left
-            out") continue
+            count = len(each.columns[_SEQ])
+            warnings.append(f"{each.path.name}: {count} packets of an undescribed track left out")
+            continue
         journals.append(each.build(each.info, origin_ns))
     journals.sort(key=lambda journal: journal.start)
     warnings += set_wall_clock([(journal.info, journal.streams) for journal in journals])

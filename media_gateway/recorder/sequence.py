@@ -19,7 +19,7 @@ def unwrap(values: Ints, bits: int) -> Ints:
     if len(values) == 0:
         return values.astype(np.int64)
     half, full = 1 << (bits - 1), 1 << bits
-    steps = (np.diff(values.astype(np.int64)) + half) % full - half
+    steps = (values[1:] - values[:-1] + half) % full - half
     return np.concatenate(([values[0]], values[0] + np.cumsum(steps)))
 
 
@@ -31,9 +31,10 @@ def unwrap_sequence(numbers: Ints, arrivals_ns: Ints) -> Ints:
     """
     if len(numbers) == 0:
         return numbers.astype(np.int64)
-    steps = np.diff(numbers.astype(np.int64))
+    steps = numbers[1:] - numbers[:-1]
     near = (steps + 0x8000) % 0x10000 - 0x8000
-    silent = np.diff(np.maximum.accumulate(arrivals_ns)) > LONG_SILENCE_NS
+    latest = np.maximum.accumulate(arrivals_ns)
+    silent = latest[1:] - latest[:-1] > LONG_SILENCE_NS
     steps = np.where(silent, steps % 0x10000, near)
     return np.concatenate(([numbers[0]], numbers[0] + np.cumsum(steps)))
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from .clock import Floats, Line, fit_lower, fit_middle, split_epochs
+from .clock import Floats, fit_lower, fit_middle, split_epochs
 from .feed import TrackInfo
 
 if TYPE_CHECKING:
@@ -27,10 +27,10 @@ DISAGREE_S = 1.0
 
 
 class Report(NamedTuple):
-    """A sender report: ``ntp`` and ``media`` (the RTP timestamp) in seconds, at packet ``index`` of its
+    """A sender report: ``ntp`` and ``media`` (the RTP timestamp) in seconds, at ``packet`` of its
     stream."""
 
-    index: int
+    packet: int
     ntp: float
     media: float
 
@@ -89,7 +89,7 @@ def _split(info: TrackInfo, stream: Stream) -> list[_Epoch]:
     epochs = []
     for part in split_epochs(media, stream.arrival):
         epoch = _Epoch(info, stream, part, media[part], stream.arrival[part])
-        reports = [report for report in stream.reports if part.start <= report.index < part.stop]
+        reports = [report for report in stream.reports if part.start <= report.packet < part.stop]
         if reports:
             x = np.array([report.media for report in reports])
             y = np.array([report.ntp - report.media for report in reports])
@@ -108,19 +108,20 @@ def _place_by_arrival(epoch: _Epoch) -> None:
 def _place_by_reports(epochs: list[_Epoch]) -> list[str]:
     """Epochs of one person at one media worker, all with reports of one clock."""
     warnings = []
-    floors = [float((epoch.arrival - epoch.ntp).min()) for epoch in epochs]
+    timed = [(epoch, epoch.ntp) for epoch in epochs if epoch.ntp is not None]
+    floors = [float((epoch.arrival - ntp).min()) for epoch, ntp in timed]
     middle = float(np.median(floors))
-    agreeing: list[tuple[Floats, Floats, _Epoch]] = []
-    for epoch, floor in zip(epochs, floors, strict=True):
-        if epoch.ntp is None or abs(floor - middle) > DISAGREE_S:
-            warnings.append(f"{epoch.info.peer} {epoch.info.source}: sender reports disagree, arrivals used")
-            _place_by_arrival(epoch)
-        else:
-            agreeing.append((epoch.ntp, epoch.arrival, epoch))
+    agreeing = []
+    for (epoch, ntp), floor in zip(timed, floors, strict=True):
+        if abs(floor - middle) <= DISAGREE_S:
+            agreeing.append((epoch, ntp))
+            continue
+        warnings.append(f"{epoch.info.peer} {epoch.info.source}: sender reports disagree, arrivals used")
+        _place_by_arrival(epoch)
     if agreeing:
-        ntp = np.concatenate([each[0] for each in agreeing])
-        arrival = np.concatenate([each[1] for each in agreeing])
-        line: Line = fit_lower(ntp, arrival - ntp)
-        for times, _, epoch in agreeing:
-            epoch.stream.wall[epoch.part] = times + line.at(times)
+        clock = np.concatenate([ntp for _, ntp in agreeing])
+        arrival = np.concatenate([epoch.arrival for epoch, _ in agreeing])
+        line = fit_lower(clock, arrival - clock)
+        for epoch, ntp in agreeing:
+            epoch.stream.wall[epoch.part] = ntp + line.at(ntp)
     return warnings

@@ -144,9 +144,11 @@ def add_video(
     ssrc: int = 1,
     describe: bool = True,
 ) -> int:
-    """Encode pictures (``draw(seconds) -> RGB array`` or one colour) and packetise them; returns the next seq.
+    """Encode pictures (``draw(seconds) -> RGB array`` or one colour) and packetise them.
 
-    The RTP timestamp of ``start`` is ``first_timestamp``; packets arrive ``delay`` seconds after their capture.
+    Returns the next sequence number.
+
+    The RTP timestamp of ``start`` is ``first_timestamp``; packets come ``delay`` seconds after capture.
     """
     encoder = H264Encoder() if stream.info.codec == "H264" else Vp8Encoder()
     encoder.target_bitrate = 500_000
@@ -161,7 +163,8 @@ def add_video(
         frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(rgb), format="rgb24").reformat(
             format="yuv420p"
         )
-        frame.pts, frame.time_base = index * 90_000 // fps, fractions.Fraction(1, 90_000)
+        frame.pts = index * 90_000 // fps
+        frame.time_base = fractions.Fraction(1, 90_000)
         forced = bool(keyframe_every) and index % round(keyframe_every * fps) == 0
         payloads, _ = encoder.encode(frame, force_keyframe=forced)
         timestamp = first_timestamp + index * 90_000 // fps
