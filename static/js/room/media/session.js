@@ -1,0 +1,219 @@
+import { Emitter } from "../emitter.js";
+import { RECONNECT } from "../protocol/policy.js";
+import { isProtocolError } from "../protocol/codes.js";
+import { Publisher } from "./publisher.js";
+import { Subscriber } from "./subscriber.js";
+
+/**
+ * Keeps the two peer connections of docs/protocol.md section 1.8 alive while one is in the room: connects, answers
+ * offers, and when something failed begins anew with a new generation. Says honestly how it stands.
+ *
+ * @import { Room } from "../protocol/room.js"
+ * @import { LocalMedia } from "./local.js"
+ * @import { Arrival } from "./subscriber.js"
+ * @import { SubscribeOffer, Source } from "../types.js"
+ * @typedef {"idle" | "connecting" | "connected" | "reconnecting" | "unavailable"} MediaState
+ * @typedef {{publisher: Publisher, subscriber: Subscriber}} Pair
+ */
+
+/** A path that is gone this long will hardly come back by itself; a new one takes a quarter of a second. */
+const DISCONNECTED_LIMIT = 3_000;
+const CONNECT_LIMIT = 10_000;
+
+/** @extends {Emitter<{state: MediaState, arrivals: Map<string, Arrival>}>} */
+export class MediaSession extends Emitter {
+  /** @type {MediaState} */
+  state = "idle";
+  generation = 0;
+  /** @type {Pair | null} */
+  #pair = null;
+  #wanted = false;
+  #failures = 0;
+  /** @type {SubscribeOffer[]} offers of a generation whose response is still on its way */
+  #early = [];
+  /** @type {Record<"retry" | "limit", ReturnType<typeof setTimeout> | undefined>} */
+  #timers = { retry: undefined, limit: undefined };
+
+  /**
+   * @param {Room} room
+   * @param {LocalMedia} local
+   * @param {{policy?: {delay(attempt: number): number}}} [options]
+   */
+  constructor(room, local, { policy = RECONNECT } = {}) {
+    super();
+    this.room = room;
+    this.local = local;
+    this.policy = policy;
+    local.on("track", ({ source, track }) => this.#send(source, track));
+  }
+
+  /** Makes the connections and their certificates ahead of time; nothing is sent. */
+  prepare() {
+    this.#pair ??= this.#makePair();
+  }
+
+  /** The person is in the room (again): connect. */
+  start() {
+    this.#wanted = true;
+    this.#failures = 0;
+    this.#connect(this.generation === 0 ? "connecting" : "reconnecting");
+  }
+
+  /** The signalling went away: what flows may go on, nothing new is tried until `start`. */
+  pause() {
+    clearTimeout(this.#timers.retry);
+    clearTimeout(this.#timers.limit);
+  }
+
+  stop() {
+    this.#wanted = false;
+    this.pause();
+    this.#closePair();
+    this.#setState("idle");
+  }
+
+  /** @param {string} why for the console */
+  reset(why) {
+    if (!this.#wanted) return;
+    console.info("media begins anew:", why);
+    this.#connect("reconnecting");
+  }
+
+  /** @param {string} type @param {any} data an event of the room protocol */
+  takeEvent(type, data) {
+    if (type === "media.reset") this.reset(`the server asked for it (${data.reason})`);
+    else if (type === "media.offer") this.#takeOffer(data);
+    else if (type === "media.state" && data.generation === this.generation && data.state === "failed") {
+      this.reset(`the server lost the ${data.pc} connection`);
+    }
+  }
+
+  /** @returns {Promise<RTCStatsReport[]>} of publish and subscribe; empty when there is no connection */
+  async stats() {
+    if (!this.#pair) return [];
+    return Promise.all([this.#pair.publisher.pc.getStats(), this.#pair.subscriber.pc.getStats()]);
+  }
+
+  /** @param {SubscribeOffer} offer */
+  #takeOffer(offer) {
+    const generation = offer.generation ?? this.generation;
+    if (generation > this.generation) this.#early.push(offer);
+    else if (generation === this.generation) this.#pair?.subscriber.takeOffer(offer);
+  }
+
+  /** @returns {Pair} */
+  #makePair() {
+    /** @type {Pair} */
+    const pair = {
+      publisher: new Publisher({
+        publish: (data) => this.room.mediaPublish(data),
+        onState: () => this.#onPeerState(pair),
+        onError: (error) => this.#onPairError(pair, error),
+      }),
+      subscriber: new Subscriber({
+        answer: (data) => this.room.mediaAnswer({ generation: this.generation, ...data }),
+        onState: () => this.#onPeerState(pair),
+        onArrivals: (arrivals) => {
+          if (pair === this.#pair) this.emit("arrivals", arrivals);
+        },
+        onError: (error) => this.#onPairError(pair, error),
+      }),
+    };
+    for (const [source, track] of Object.entries(this.local.tracks)) {
+      if (track) pair.publisher.setTrack(/** @type {Source} */ (source), track).catch((error) => this.#onPairError(pair, error));
+    }
+    return pair;
+  }
+
+  #closePair() {
+    const pair = this.#pair;
+    pair?.publisher.close();
+    pair?.subscriber.close();
+    this.#pair = null;
+  }
+
+  /** @param {Source} source @param {MediaStreamTrack | null} track */
+  #send(source, track) {
+    const pair = this.#pair;
+    pair?.publisher.setTrack(source, track).catch((error) => this.#onPairError(pair, error));
+  }
+
+  /** @param {MediaState} state what is shown while it lasts */
+  async #connect(state) {
+    this.pause();
+    if (this.generation > 0) this.#closePair(); // the first pair was prepared and is unused
+    const pair = (this.#pair ??= this.#makePair());
+    this.#early = [];
+    this.#setState(state);
+    this.#timers.limit = setTimeout(() => this.#fail("no connection in time", true), CONNECT_LIMIT);
+    let reply;
+    try {
+      reply = await this.room.mediaConnect();
+    } catch (error) {
+      if (pair === this.#pair) this.#onConnectError(error);
+      return;
+    }
+    if (pair !== this.#pair) return;
+    this.generation = reply.generation;
+    pair.subscriber.configure(reply.ice_servers ?? []);
+    if (reply.subscribe) pair.subscriber.takeOffer(reply.subscribe);
+    for (const offer of this.#early.splice(0)) {
+      if (offer.generation === this.generation) pair.subscriber.takeOffer(offer);
+    }
+    await pair.publisher.connect(reply.generation, reply.ice_servers ?? []);
+  }
+
+  /** @param {unknown} error */
+  #onConnectError(error) {
+    if (!isProtocolError(error)) throw error;
+    this.generation ||= -1; // the prepared pair is spent
+    if (error.code === "offline" || error.code === "not_joined") this.pause(); // joining again calls `start`
+    else this.#fail(`media.connect: ${error.code}`, true);
+  }
+
+  /** @param {Pair} pair @param {unknown} error */
+  #onPairError(pair, error) {
+    if (pair !== this.#pair || !this.#wanted) return;
+    if (isProtocolError(error, "offline")) return;
+    console.error("media negotiation failed", error);
+    this.#fail("negotiation failed", false);
+  }
+
+  /** @param {Pair} pair */
+  #onPeerState(pair) {
+    if (pair !== this.#pair || !this.#wanted) return;
+    const states = [pair.publisher.pc.connectionState, pair.subscriber.pc.connectionState];
+    if (states.includes("failed")) this.#fail("a connection failed", false);
+    else if (states.includes("disconnected")) this.#onDisconnected();
+    // While nobody else sends there is nothing to subscribe to, and that connection stays new.
+    else if (states[0] === "connected" && (states[1] === "connected" || states[1] === "new")) {
+      this.pause();
+      this.#failures = 0;
+      this.#setState("connected");
+    }
+  }
+
+  #onDisconnected() {
+    this.#setState("reconnecting");
+    clearTimeout(this.#timers.limit);
+    this.#timers.limit = setTimeout(() => this.#fail("the path is gone", false), DISCONNECTED_LIMIT);
+  }
+
+  /** @param {string} why @param {boolean} away the media server does not answer, not just this connection */
+  #fail(why, away) {
+    if (!this.#wanted || !this.room.connection.isOpen) return;
+    this.pause();
+    const wait = this.policy.delay(this.#failures++);
+    console.info(`media: ${why}; next try in ${wait} ms`);
+    this.#setState(away || this.#failures > 2 ? "unavailable" : "reconnecting");
+    const shown = this.state;
+    this.#timers.retry = setTimeout(() => this.#connect(shown), wait);
+  }
+
+  /** @param {MediaState} state */
+  #setState(state) {
+    if (state === this.state) return;
+    this.state = state;
+    this.emit("state", state);
+  }
+}
