@@ -34,7 +34,7 @@ def initials(name: str) -> str:
 
 
 def hue(key: str) -> int:
-    """A colour number from 1 to HUES, always the same for the same key (32-bit FNV-1a over its UTF-8 bytes)."""
+    """A colour number from 1 to HUES, always the same for a key (32-bit FNV-1a over its UTF-8 bytes)."""
     digest = 0x811C9DC5
     for byte in unicodedata.normalize("NFC", key.strip()).encode():
         digest = ((digest ^ byte) * 0x01000193) & 0xFFFFFFFF

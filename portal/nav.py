@@ -13,7 +13,10 @@ from django.utils.translation import gettext_lazy as _
 
 @dataclass(frozen=True)
 class NavItem:
-    """One entry. `key` is what a page names in `{% block nav_active %}`; `url` and `active` belong to one request."""
+    """One entry. `key` is what a page names in `{% block nav_active %}`.
+
+    `url`, `active` and `count` belong to one request.
+    """
 
     key: str
     label: str | Promise
@@ -59,8 +62,10 @@ def active_key(request: HttpRequest | None) -> str:
     return next((key for start, key in BELONGS if view_name.startswith(start)), "")
 
 
-def items_for(request: HttpRequest | None, user: Any, *, key: str = "", counts: dict[str, int] | None = None) -> list[NavItem]:
-    """The entries this person sees, with address, activity and count; nothing for people who are not signed in.
+def items_for(
+    request: HttpRequest | None, user: Any, *, key: str = "", counts: dict[str, int] | None = None
+) -> list[NavItem]:
+    """The entries this person sees, with address, activity and count; none for people who are not signed in.
 
     `key` is the page's own word for the active entry; without it the view name decides. An entry whose view
     does not exist in this installation is left out rather than breaking every page.

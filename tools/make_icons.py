@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Draw Plenum's mark (a conic green gradient on a rounded square) as SVG, PNG and ICO into static/icons/.
 
-SVG has no conic gradient, so the SVG is made of narrow wedges; the pixels are computed. Run after changing it:
+SVG has no conic gradient, so the SVG is made of narrow wedges; the pixels are computed. After a change:
     .venv/bin/python tools/make_icons.py
 """
 

@@ -5,10 +5,11 @@
     tools/vendor.py --relock   the same, but record integrity and digests anew (after a version was changed)
     tools/vendor.py --check    no network: do the committed files still have the recorded digests?
 
-Packages come from the npm registry that npm itself is configured for (``npm pack``). The tarball must have the
-sha512 of the lock file; the written files' sha256 are recorded as well, so that nobody edits vendored code unseen.
-The lock file is the only place to change: a package has ``version``, ``integrity``, ``into`` (folder below
-static/vendor), ``files`` (path in the package → name here) and, for the icon set, ``icons`` (made into one sprite).
+Packages come from the npm registry that npm itself is configured for (``npm pack``). The tarball must have
+the sha512 of the lock file; the written files' sha256 are recorded as well, so that nobody edits vendored
+code unseen. The lock file is the only place to change: a package has ``version``, ``integrity``, ``into``
+(folder below static/vendor), ``files`` (path in the package → name here) and, for the icon set, ``icons``
+(made into one sprite).
 """
 
 from __future__ import annotations
@@ -74,19 +75,26 @@ def symbol(name: str, svg: str) -> str:
 
 def make_sprite(archive: tarfile.TarFile, icons: list[str]) -> bytes:
     """All ``icons`` in one SVG, sorted, to be used as ``sprite.svg#name``."""
-    symbols = [symbol(name, read_member(archive, f"icons/{name}.svg").decode()) for name in sorted(set(icons))]
+    symbols = [
+        symbol(name, read_member(archive, f"icons/{name}.svg").decode()) for name in sorted(set(icons))
+    ]
     return ('<svg xmlns="http://www.w3.org/2000/svg">\n' + "\n".join(symbols) + "\n</svg>\n").encode()
 
 
 def fetch(name: str, spec: dict[str, Any], *, relock: bool) -> dict[str, bytes]:
-    """The files of one package by their path below static/vendor; raises VendorError when the tarball is not the locked one."""
+    """The files of one package by their path below static/vendor.
+
+    Raises VendorError when the tarball is not the locked one.
+    """
     with tempfile.TemporaryDirectory() as folder:
         data = pack(name, spec["version"], Path(folder))
         found = integrity_of(data)
         if relock:
             spec["integrity"] = found
         elif found != spec.get("integrity"):
-            raise VendorError(f"{name}@{spec['version']} has {found}, the lock file says {spec.get('integrity')}")
+            raise VendorError(
+                f"{name}@{spec['version']} has {found}, the lock file says {spec.get('integrity')}"
+            )
         with tarfile.open(next(Path(folder).glob("*.tgz"))) as archive:
             files = {f"{spec['into']}/{new}": read_member(archive, old) for old, new in spec["files"].items()}
             if "icons" in spec:

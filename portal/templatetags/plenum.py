@@ -34,11 +34,15 @@ def sprite_url() -> str:
 def icon(name: str, label: str = "", size: str = "") -> SafeString:
     """`{% icon "video" %}`: an icon of the sprite. `size` is "", "s" or "l".
 
-    Decorative unless it has a `label`; an icon that stands alone in a button needs none when the button is named.
+    Decorative unless it has a `label`; alone in a button it needs none when the button is named.
     """
     classes = f"icon icon-{size}" if size else "icon"
-    said: SafeString = format_html('role="img" aria-label="{}"', label) if label else SafeString('aria-hidden="true"')
-    return format_html('<svg class="{}" {}><use href="{}#{}"></use></svg>', classes, said, static(SPRITE), name)
+    said: SafeString = (
+        format_html('role="img" aria-label="{}"', label) if label else SafeString('aria-hidden="true"')
+    )
+    return format_html(
+        '<svg class="{}" {}><use href="{}#{}"></use></svg>', classes, said, static(SPRITE), name
+    )
 
 
 def name_of(person: Any) -> str:
@@ -62,19 +66,25 @@ def avatar(person: Any, size: str = "", named: bool = False) -> SafeString:
 
 @register.simple_tag
 def avatar_stack(people: Iterable[Any], total: int | None = None, limit: int = 3) -> SafeString:
-    """`{% avatar_stack people total=24 %}`: the first `limit` faces and "+21"; one label says all shown names."""
+    """`{% avatar_stack people total=24 %}`: the first `limit` faces and "+21"; one label says the names."""
     names = [name_of(person) for person in people]
     shown = names[:limit]
     rest = (len(names) if total is None else max(total, len(shown))) - len(shown)
     faces_html = format_html_join("", "{}", ((avatar(name),) for name in shown))
-    more = format_html('<span class="avatar avatar-more" aria-hidden="true">+{}</span>', rest) if rest > 0 else ""
+    more = (
+        format_html('<span class="avatar avatar-more" aria-hidden="true">+{}</span>', rest)
+        if rest > 0
+        else ""
+    )
     label = ", ".join(shown)
     if rest > 0:
         label = ngettext("%(names)s and %(count)d more", "%(names)s and %(count)d more", rest) % {
             "names": label,
             "count": rest,
         }
-    return format_html('<span class="avatar-stack" role="img" aria-label="{}">{}{}</span>', label, faces_html, more)
+    return format_html(
+        '<span class="avatar-stack" role="img" aria-label="{}">{}{}</span>', label, faces_html, more
+    )
 
 
 @register.filter
@@ -149,7 +159,7 @@ class _Zoned(datetime.datetime):
 
 @register.filter
 def zoned(value: Any, zone: Any = None) -> Any:
-    """`{{ start|zoned:meeting.time_zone|date:"H:i" }}`: the same moment in another zone, to be formatted further."""
+    """`{{ start|zoned:meeting.time_zone|date:"H:i" }}`: the moment in another zone, to format further."""
     if not isinstance(value, datetime.datetime):
         return value
     there = timezone.localtime(value, _zone(zone))
@@ -158,16 +168,17 @@ def zoned(value: Any, zone: Any = None) -> Any:
 
 @register.filter
 def zone_name(zone: Any) -> str:
-    """"Asia/Shanghai", of a tzinfo, an IANA name, a person, or (for nothing) the active zone."""
+    """The name "Asia/Shanghai" of a tzinfo, an IANA name, a person, or (for nothing) the active zone."""
     return str(_zone(zone)).replace("_", " ")
 
 
 @register.simple_tag
-def time_range(start: datetime.datetime, end: datetime.datetime, zone: Any = None, show_zone: bool = True) -> SafeString:
+def time_range(
+    start: datetime.datetime, end: datetime.datetime, zone: Any = None, show_zone: bool = True
+) -> SafeString:
     """`{% time_range start end meeting.time_zone %}` → "10:00 – 11:00 Asia/Shanghai" as `<time>`s.
 
-    An end on another day shows its date. Scripts show the same in the browser's zone for people without account
-    (`data-local-time`, static/js/portal/localtime.js).
+    An end on another day shows its date.
     """
     there = _zone(zone)
     first, last = timezone.localtime(start, there), timezone.localtime(end, there)
@@ -198,7 +209,7 @@ def local_time(value: datetime.datetime | None, style: str = "datetime") -> Safe
 
 @register.simple_tag(takes_context=True)
 def portal_nav(context: Context, key: str = "") -> list[nav.NavItem]:
-    """`{% portal_nav key as items %}`: the navigation for this reader; `nav_counts` in the context adds numbers."""
+    """`{% portal_nav key as items %}`: what this reader sees; `nav_counts` in the context adds numbers."""
     user = context.get("user") or AnonymousUser()
     return nav.items_for(context.get("request"), user, key=key.strip(), counts=context.get("nav_counts"))
 
@@ -219,7 +230,7 @@ def person_line(user: Any) -> str:
 
 @register.simple_block_tag
 def plaintext(content: str) -> str:
-    """`{% plaintext %}…{% endplaintext %}`: a text mail from a template: no trailing blanks, one empty line at most.
+    """`{% plaintext %}…{% endplaintext %}`: a text mail: no trailing blanks, one empty line at most.
 
     To be used inside `{% autoescape off %}`; so blocks left empty leave no hole.
     """
