@@ -1,0 +1,94 @@
+"""The codecs a room may carry, and the little the forwarding path must know of each.
+
+The common codec of a room is VP8: it is the one every browser both sends and receives. A further codec is one
+more row here: forwarding never decodes, it only has to recognise where a decoder may start.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+SOURCES: dict[str, str] = {"mic": "audio", "camera": "video", "screen": "video", "screen_audio": "audio"}
+"""Every source a participant may publish, with its kind."""
+
+
+def vp8_starts_keyframe(payload: bytes | memoryview) -> bool:
+    """Whether an RTP payload is the first packet of a VP8 key frame (RFC 7741 section 4.2 and 4.3)."""
+    size = len(payload)
+    if size < 4:
+        return False
+    first = payload[0]
+    if first & 0x17 != 0x10:  # S bit set, partition index 0
+        return False
+    at = 1
+    if first & 0x80:
+        extended = payload[1]
+        at = 2
+        if extended & 0x80:  # picture id, one or two bytes
+            at += 2 if payload[2] & 0x80 else 1
+        if extended & 0x40:  # TL0PICIDX
+            at += 1
+        if extended & 0x30:  # TID or KEYIDX
+            at += 1
+    return at < size and not payload[at] & 0x01
+
+
+@dataclass(frozen=True, slots=True)
+class Codec:
+    """One codec. Payload types are those of our own offers; publishers keep the numbers they offered."""
+
+    name: str
+    kind: str
+    clock_rate: int
+    channels: int
+    payload_type: int
+    rtx_payload_type: int | None
+    fmtp: str
+    feedback: tuple[str, ...] = ()
+    publish_fmtp: str = ""
+    starts_keyframe: Callable[[bytes | memoryview], bool] | None = field(default=None, compare=False)
+
+    @property
+    def rtpmap(self) -> str:
+        tail = f"/{self.channels}" if self.kind == "audio" and self.channels > 1 else ""
+        return f"{self.name}/{self.clock_rate}{tail}"
+
+
+OPUS = Codec(
+    name="opus",
+    kind="audio",
+    clock_rate=48000,
+    channels=2,
+    payload_type=111,
+    rtx_payload_type=None,
+    fmtp="minptime=10;useinbandfec=1",
+    publish_fmtp="minptime=10;useinbandfec=1",
+)
+VP8 = Codec(
+    name="VP8",
+    kind="video",
+    clock_rate=90000,
+    channels=1,
+    payload_type=96,
+    rtx_payload_type=97,
+    fmtp="",
+    feedback=("ccm fir", "nack", "nack pli"),
+    # Without a start rate a 720p camera begins at 480x270 and stays there for long.
+    publish_fmtp="x-google-start-bitrate=2500",
+    starts_keyframe=vp8_starts_keyframe,
+)
+
+CODECS: tuple[Codec, ...] = (OPUS, VP8)
+"""In order of preference within a kind."""
+
+
+def find_codec(kind: str, name: str, clock_rate: int) -> Codec | None:
+    """The codec of the table that an offer's `rtpmap` names, or None."""
+    for codec in CODECS:
+        if codec.kind == kind and codec.name.lower() == name.lower() and codec.clock_rate == clock_rate:
+            return codec
+    return None
+
+
+def preferred_codec(kind: str) -> Codec:
+    """The first codec of a kind: what the server's own offers carry."""
+    return next(codec for codec in CODECS if codec.kind == kind)

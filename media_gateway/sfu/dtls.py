@@ -1,0 +1,248 @@
+"""The server side of DTLS-SRTP (RFC 5764) on pyOpenSSL, driven by datagrams: no task, one timer while needed.
+
+The server is always passive. OpenSSL works on memory buffers, so this class owns what the kernel would:
+cutting its output into datagrams, the retransmission timer, and answering a repeated flight at once.
+"""
+
+import asyncio
+import datetime
+import os
+import time
+from collections.abc import Callable
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from OpenSSL import SSL
+
+from .srtp import PROFILES, Profile, session_keys
+
+MAX_DATAGRAM = 1200
+RECORD_HEADER = 13
+HANDSHAKE_RECORD = 22
+RESEND_GAP = 0.03
+"""Seconds within which a repeated client flight is taken for reordering, not loss."""
+HANDSHAKE_TIMEOUT = 30.0
+DIGESTS: dict[str, hashes.HashAlgorithm] = {
+    "sha-256": hashes.SHA256(),
+    "sha-384": hashes.SHA384(),
+    "sha-512": hashes.SHA512(),
+}
+
+
+def certificate_digest(certificate: x509.Certificate, algorithm: str) -> str:
+    """A certificate's fingerprint as SDP writes it: upper-case hex pairs with colons."""
+    return certificate.fingerprint(DIGESTS[algorithm]).hex(":").upper()
+
+
+class Identity:
+    """The process's certificate (P-256, self-signed) and its SSL context."""
+
+    def __init__(self) -> None:
+        key = ec.generate_private_key(ec.SECP256R1())
+        name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, os.urandom(8).hex())])
+        now = datetime.datetime.now(tz=datetime.UTC)
+        certificate = (
+            x509.CertificateBuilder()
+            .subject_name(name)
+            .issuer_name(name)
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - datetime.timedelta(days=1))
+            .not_valid_after(now + datetime.timedelta(days=365))
+            .sign(key, hashes.SHA256())
+        )
+        self.fingerprint = certificate_digest(certificate, "sha-256")
+        context = SSL.Context(SSL.DTLS_METHOD)
+        context.set_options(SSL.OP_NO_TICKET | SSL.OP_NO_QUERY_MTU)
+        # The peer's certificate is self-signed; what counts is its fingerprint, checked by DtlsServer.
+        context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, lambda *_: True)
+        context.use_certificate(certificate)
+        context.use_privatekey(key)
+        context.set_cipher_list(
+            b"ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-ECDSA-CHACHA20-POLY1305:"
+            b"ECDHE-ECDSA-AES128-SHA:ECDHE-ECDSA-AES256-SHA"
+        )
+        context.set_tlsext_use_srtp(b":".join(profile.name for profile in PROFILES))
+        self.context = context
+
+
+class DtlsServer:
+    """One association. `feed` takes datagrams, `send` gets them.
+
+    `on_keys(profile, receive_key, send_key)` is called once the handshake is done *and* the peer's
+    certificate matched the fingerprints given to `expect`, in whichever order the two come.
+    `on_closed(reason)` is called once for a failed handshake, a wrong fingerprint or the peer's
+    close_notify.
+    """
+
+    def __init__(
+        self,
+        identity: Identity,
+        send: Callable[[bytes], None],
+        on_keys: Callable[[Profile, bytes, bytes], None],
+        on_closed: Callable[[str], None],
+    ) -> None:
+        self._ssl: SSL.Connection | None = SSL.Connection(identity.context)
+        self._ssl.set_accept_state()
+        self._ssl.set_ciphertext_mtu(MAX_DATAGRAM)
+        self._send = send
+        self._on_keys = on_keys
+        self._on_closed = on_closed
+        self._timer: asyncio.TimerHandle | None = None
+        self._last_flight: list[bytes] = []
+        self._last_sent = 0.0
+        self._started = 0.0
+        self._fingerprints: list[tuple[str, str]] | None = None
+        self.handshaken = False
+        self.connected = False
+        self.resends = 0
+
+    @property
+    def closed(self) -> bool:
+        return self._ssl is None
+
+    def expect(self, fingerprints: list[tuple[str, str]]) -> None:
+        """Tell the (algorithm, value) pairs of the peer's SDP; at least one must be of a known algorithm."""
+        self._fingerprints = [(name.lower(), value.upper()) for name, value in fingerprints]
+        self._accept()
+
+    def feed(self, datagram: bytes) -> None:
+        """Take one received datagram of DTLS records."""
+        ssl = self._ssl
+        if ssl is None:
+            return
+        if not self._started:
+            self._started = time.monotonic()
+        try:
+            ssl.bio_write(datagram)
+            if self.handshaken:
+                ssl.recv(MAX_DATAGRAM)  # no use for the data, but alerts and repeated flights are handled
+            else:
+                ssl.do_handshake()
+                self.handshaken = True
+        except SSL.WantReadError:
+            pass
+        except SSL.ZeroReturnError:
+            self._close("closed by peer")
+            return
+        except SSL.Error as error:
+            self._flush()  # the alert
+            self._close(f"failed: {error}")
+            return
+        if not self._flush() and datagram[0] == HANDSHAKE_RECORD:
+            self._resend()
+        self._arm()
+        self._accept()
+
+    def close(self) -> None:
+        """Say goodbye (close_notify) and forget everything; no callback follows."""
+        ssl = self._ssl
+        if ssl is None:
+            return
+        if self.handshaken:
+            try:
+                ssl.shutdown()
+            except SSL.Error:
+                pass  # the peer may be half way through a handshake of its own; it has its own time-out
+            self._flush()
+        self._drop()
+
+    def _drop(self) -> None:
+        self._ssl = None
+        self._last_flight = []
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _close(self, reason: str) -> None:
+        self._drop()
+        self._on_closed(reason)
+
+    def _accept(self) -> None:
+        """Check the certificate and export the keys, once both the handshake and the fingerprint are here."""
+        ssl = self._ssl
+        if ssl is None or self.connected or not self.handshaken or self._fingerprints is None:
+            return
+        certificate = ssl.get_peer_certificate(as_cryptography=True)
+        known = [(name, value) for name, value in self._fingerprints if name in DIGESTS]
+        if (
+            certificate is None
+            or not known
+            or any(certificate_digest(certificate, name) != value for name, value in known)
+        ):
+            self._close("failed: the certificate does not match the fingerprint")
+            return
+        chosen = ssl.get_selected_srtp_profile()
+        profile = next((profile for profile in PROFILES if profile.name == chosen), None)
+        if profile is None:
+            self._close("failed: no SRTP profile in common")
+            return
+        size = 2 * (profile.key_length + profile.salt_length)
+        material = ssl.export_keying_material(b"EXTRACTOR-dtls_srtp", size)
+        receive_key, send_key = session_keys(profile, material, server=True)
+        self.connected = True
+        self._on_keys(profile, receive_key, send_key)
+
+    def _flush(self) -> bool:
+        """Send what OpenSSL has written, as datagrams of whole records; whether there was anything."""
+        ssl = self._ssl
+        output = bytearray()
+        while ssl is not None:
+            try:
+                output += ssl.bio_read(65536)
+            except SSL.Error:
+                break
+        if not output:
+            return False
+        flight: list[bytes] = []
+        datagram = bytearray()
+        at = 0
+        while at < len(output):
+            end = at + RECORD_HEADER + int.from_bytes(output[at + 11 : at + 13], "big")
+            if datagram and len(datagram) + end - at > MAX_DATAGRAM:
+                flight.append(bytes(datagram))
+                datagram.clear()
+            datagram += output[at:end]
+            at = end
+        flight.append(bytes(datagram))
+        self._last_flight = flight
+        self._transmit()
+        return True
+
+    def _transmit(self) -> None:
+        self._last_sent = time.monotonic()
+        for datagram in self._last_flight:
+            self._send(datagram)
+
+    def _resend(self) -> None:
+        """The peer repeats itself, so our last flight was lost: OpenSSL would wait a whole second."""
+        if self._last_flight and time.monotonic() - self._last_sent > RESEND_GAP:
+            self.resends += 1
+            self._transmit()
+
+    def _arm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._ssl is None or self.handshaken:
+            return
+        wait = self._ssl.DTLSv1_get_timeout()
+        if wait is not None:
+            self._timer = asyncio.get_running_loop().call_later(max(wait, 0.01), self._timeout)
+
+    def _timeout(self) -> None:
+        self._timer = None
+        ssl = self._ssl
+        if ssl is None:
+            return
+        if time.monotonic() - self._started > HANDSHAKE_TIMEOUT:
+            self._close("failed: the handshake took too long")
+            return
+        try:
+            ssl.DTLSv1_handle_timeout()
+        except SSL.Error as error:
+            self._close(f"failed: {error}")
+            return
+        self._flush()
+        self._arm()

@@ -1,0 +1,126 @@
+"""The one UDP socket of a worker, and who is behind which address.
+
+Demultiplexing is by first byte (RFC 7983) and by remote address. Nobody is known before a binding request
+with a valid MESSAGE-INTEGRITY came from there, so a stray datagram ends at a failed dictionary look-up: no
+answer, no state.
+"""
+
+import asyncio
+import time
+
+from . import stun
+from .dtls import Identity
+from .transport import Transport
+from .udp import Address, Slot, UdpSocket
+
+
+class Endpoint:
+    """Owns the socket; maps user fragments and addresses to transports."""
+
+    def __init__(self, socket: UdpSocket, identity: Identity) -> None:
+        self.socket = socket
+        self.identity = identity
+        self.by_ufrag: dict[str, Transport] = {}
+        self.by_address: dict[Address, Transport] = {}
+        self.strays = 0
+        self.refused = 0
+        self.now = 0.0
+        """monotonic time of the batch or tick under way"""
+        self.followers: list[UdpSocket] = []
+        """sending sockets that are flushed along (recorder feeds)"""
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._flush_due = False
+
+    def start(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._loop.add_reader(self.socket.fileno(), self._readable)
+
+    def stop(self) -> None:
+        if self._loop is not None:
+            self._loop.remove_reader(self.socket.fileno())
+            self._loop = None
+        self.flush()
+        self.followers.clear()
+        self.socket.close()
+
+    def register(self, ufrag: str, transport: Transport) -> None:
+        self.by_ufrag[ufrag] = transport
+
+    def unregister(self, ufrag: str) -> None:
+        self.by_ufrag.pop(ufrag, None)
+
+    def map(self, address: Address, transport: Transport) -> None:
+        """An address now belongs to `transport`, whoever had it before."""
+        self.by_address[address] = transport
+
+    def unmap(self, address: Address, transport: Transport) -> None:
+        if self.by_address.get(address) is transport:
+            del self.by_address[address]
+
+    def request_flush(self) -> None:
+        """Flush the send ring at the next turn of the loop.
+
+        For packets queued outside of reading and ticking.
+        """
+        if self._loop is not None and not self._flush_due:
+            self._flush_due = True
+            self._loop.call_soon(self._flush)
+
+    def _flush(self) -> None:
+        self._flush_due = False
+        if self._loop is not None:
+            self.flush()
+
+    def flush(self) -> None:
+        """Hand everything queued to the kernel now."""
+        self.socket.flush()
+        for socket in self.followers:
+            socket.flush()
+
+    def _readable(self) -> None:
+        # One clock reading a batch: its packets were waiting together.
+        self.now = time.monotonic()
+        if self.socket.receive(self._datagram):
+            self.flush()
+
+    def _datagram(self, slot: Slot, length: int, address: Address) -> None:
+        first = slot.view[0]
+        if first >= 128:
+            transport = self.by_address.get(address)
+            if transport is None or first >= 192 or length < 8:
+                self.strays += 1
+            elif 192 <= slot.view[1] <= 223:
+                transport.rtcp(slot, length, self.now)
+            else:
+                transport.rtp(slot, length, self.now)
+        elif first < 4:
+            self._stun(slot, length, address)
+        elif 20 <= first < 64:
+            transport = self.by_address.get(address)
+            if transport is None:
+                self.strays += 1
+            else:
+                transport.dtls.feed(bytes(slot.view[:length]))
+        else:
+            self.strays += 1
+
+    def _stun(self, slot: Slot, length: int, address: Address) -> None:
+        if length > stun.MAX_LENGTH:
+            self.strays += 1
+            return
+        request = stun.parse_binding_request(bytes(slot.view[:length]))
+        if request is None:
+            self.strays += 1
+            return
+        ufrag = request.local_ufrag.decode("ascii", "replace")
+        transport = self.by_ufrag.get(ufrag)
+        password = transport.password_for(ufrag) if transport else None
+        if transport is None or password is None or not stun.authenticates(request, password):
+            self.refused += 1
+            return
+        transport.consent(address, self.now, use_candidate=request.use_candidate)
+        ip, port = self.socket.describe(address)
+        self.socket.send(
+            self.socket.destination(address),
+            stun.binding_success(request.transaction, ip, port, password),
+        )

@@ -1,0 +1,334 @@
+"""A room: its peers, what they publish, who receives it, who speaks, what is recorded."""
+
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from itertools import count
+from typing import Any
+
+from .codecs import Codec
+from .endpoint import Endpoint
+from .errors import GatewayError
+from .publisher import PublishConnection
+from .recorder_feed import RecorderFeed
+from .source import Source
+from .speaker import SpeakerDetector
+from .subscriber import SubscribeConnection
+
+log = logging.getLogger(__name__)
+
+ADOPT_WITHIN = 10.0
+"""Seconds for which the sources of a lost connection wait for the same peer to publish them again."""
+CONNECT_WITHIN = 60.0
+"""Seconds a peer may be in the room without ever having had a connection."""
+MAX_RECORDINGS = 4
+
+
+@dataclass(slots=True)
+class Services:
+    """What rooms need of the worker they live on."""
+
+    endpoint: Endpoint
+    candidates: tuple[tuple[str, int], ...]
+    emit: Callable[[str, str, str | None, int | None, dict[str, Any]], None]
+    """emit(event, room, peer, generation, data)"""
+    busy: Callable[[PublishConnection], None]
+    call_later: Callable[[float, Callable[[], None]], object]
+    numbers: "count[int]"
+    """track numbers, unique in this worker's life"""
+
+
+class Peer:
+    """One participant's two connections and its sources."""
+
+    def __init__(
+        self, room: "Room", ident: str, generation: int, name: str, allowed: Iterable[str], now: float
+    ) -> None:
+        self.room = room
+        self.id = ident
+        self.generation = generation
+        self.name = name
+        self.allowed = frozenset(allowed)
+        self.paused: set[str] = set()
+        self.sources: dict[str, Source] = {}
+        self.orphans: dict[str, float] = {}
+        self.added_at = now
+        self.was_connected = False
+        self.publish: PublishConnection | None = None
+        services = room.services
+        self.subscribe = SubscribeConnection(
+            services.endpoint,
+            services.candidates,
+            offer=self._offer,
+            state_changed=lambda state: self._state("subscribe", state),
+            call_later=services.call_later,
+        )
+
+    def emit(self, event: str, data: dict[str, Any]) -> None:
+        self.room.services.emit(event, self.room.id, self.id, self.generation, data)
+
+    def _offer(self, version: int, text: str) -> None:
+        self.emit("subscribe.offer", {"version": version, "sdp": text})
+
+    def _state(self, connection: str, state: str) -> None:
+        self.was_connected = self.was_connected or state == "connected"
+        self.emit("peer.state", {"pc": connection, "state": state})
+        if connection == "publish" and state in ("failed", "closed"):
+            self.room.lose_publisher(self)
+
+    def open_publish(self) -> PublishConnection:
+        """The publishing connection, a fresh one if there is none or the last one ended."""
+        if self.publish is None:
+            services = self.room.services
+            self.publish = PublishConnection(
+                services.endpoint,
+                services.candidates,
+                hear=lambda level: self.room.speaker.hear(self.id, level),
+                state_changed=lambda state: self._state("publish", state),
+                busy=services.busy,
+            )
+        return self.publish
+
+    def last_consent(self) -> float:
+        """The newest consent on any of its connections; 0 when there never was one."""
+        publish = self.publish.transport.last_consent if self.publish is not None else 0.0
+        return max(publish, self.subscribe.transport.last_consent)
+
+
+class Room:
+    """Everything that goes on in one meeting's session on this worker."""
+
+    def __init__(self, ident: str, services: Services, instance: str) -> None:
+        self.id = ident
+        self.services = services
+        self.instance = instance
+        self.peers: dict[str, Peer] = {}
+        self.feeds: dict[str, RecorderFeed] = {}
+        self.speaker = SpeakerDetector()
+        self.empty_since: float | None = None
+
+    # -- peers ------------------------------------------------------------
+
+    def add_peer(self, ident: str, generation: int, name: str, allowed: Iterable[str], now: float) -> Peer:
+        """Add a peer, or replace an older generation of it; the same generation again changes nothing."""
+        old = self.peers.get(ident)
+        if old is not None and old.generation > generation:
+            raise GatewayError("stale_generation", f"generation {old.generation} is in the room")
+        if old is not None and old.generation == generation:
+            return old
+        peer = Peer(self, ident, generation, name, allowed, now)
+        if old is not None:
+            # Its sources stay subscribed and wait to be published again: others see a freeze, not a new
+            # track.
+            self._close_connections(old)
+            peer.sources, old.sources = old.sources, {}
+            peer.paused = old.paused
+            peer.orphans = dict.fromkeys(peer.sources, now + ADOPT_WITHIN)
+            for source in peer.sources.values():
+                source.peer_name = name
+                source.set_blocked(permitted=source.name in peer.allowed)
+        self.peers[ident] = peer
+        for other in self.peers.values():
+            if other is not peer:
+                for source in other.sources.values():
+                    if source.exposed:
+                        peer.subscribe.add(source)
+        return peer
+
+    def remove_peer(self, peer: Peer) -> None:
+        """Take a peer out for good."""
+        self.peers.pop(peer.id, None)
+        self._close_connections(peer)
+        for source in list(peer.sources.values()):
+            self._retire(peer, source)
+        self.speaker.forget(peer.id)
+
+    def _close_connections(self, peer: Peer) -> None:
+        peer.subscribe.close()
+        if peer.publish is not None:
+            peer.publish.close()
+            peer.publish = None
+
+    def lose_publisher(self, peer: Peer) -> None:
+        """The publishing connection ended: keep its sources for a while, for a new one to adopt."""
+        connection, peer.publish = peer.publish, None
+        if connection is not None:
+            deadline = connection.transport.endpoint.now + ADOPT_WITHIN
+            for source in connection.close():
+                peer.orphans[source.name] = deadline
+
+    # -- sources ------------------------------------------------------------
+
+    def publish(self, peer: Peer, text: object, sources: dict[str, str]) -> str:
+        """Take a publish offer; the answer. GatewayError leaves everything as it was."""
+        fresh = peer.publish is None
+        connection = peer.open_publish()
+        try:
+            offer, plans = connection.plan(text, sources)
+        except GatewayError:
+            if fresh:
+                connection.close()
+                peer.publish = None
+            raise
+        opened: list[Source] = []
+
+        def source_for(name: str, codec: Codec) -> Source:
+            source = peer.sources.get(name)
+            if source is None or source.codec is not codec:
+                if source is not None:
+                    self._retire(peer, source)
+                number, socket = next(self.services.numbers), self.services.endpoint.socket
+                source = Source(number, peer.id, peer.name, name, codec, socket)
+                source.set_blocked(permitted=name in peer.allowed, paused=name in peer.paused)
+                peer.sources[name] = source
+            peer.orphans.pop(name, None)
+            opened.append(source)
+            return source
+
+        answer, ended = connection.apply(offer, plans, source_for)
+        for source in ended:
+            if source.uplink is None:
+                self._retire(peer, source)
+        for source in opened:
+            self._expose(peer, source)
+        return answer
+
+    def _expose(self, peer: Peer, source: Source) -> None:
+        """Let others know of a source, as soon as it is permitted.
+
+        Told again when a new generation took it on.
+        """
+        if not source.permitted:
+            return
+        peer.emit(
+            "track.added", {"source": source.name, "kind": source.kind, "codec": source.codec.name}
+        )
+        if source.exposed:
+            return
+        source.exposed = True
+        for other in self.peers.values():
+            if other is not peer:
+                other.subscribe.add(source)
+        for feed in self.feeds.values():
+            feed.add(source)
+
+    def _retire(self, peer: Peer, source: Source) -> None:
+        """A source ended: nobody receives it any more, its m-lines become free."""
+        if peer.sources.get(source.name) is source:
+            del peer.sources[source.name]
+        peer.orphans.pop(source.name, None)
+        for other in self.peers.values():
+            other.subscribe.remove(source)
+        for feed in list(source.feeds):
+            feed.remove(source)
+        source.uplink = None
+        if source.exposed:
+            source.exposed = False
+            peer.emit("track.removed", {"source": source.name})
+
+    def permit(self, peer: Peer, allowed: frozenset[str]) -> None:
+        """Change what a peer may publish; packets of other sources are dropped from now on."""
+        peer.allowed = allowed
+        for source in peer.sources.values():
+            source.set_blocked(permitted=source.name in allowed)
+            if source.permitted and not source.exposed and source.uplink is not None:
+                self._expose(peer, source)
+
+    def pause(self, peer: Peer, names: Iterable[str], paused: bool) -> None:
+        """Forward nothing of these sources, or go on; holds for sources published later as well."""
+        for name in names:
+            if paused:
+                peer.paused.add(name)
+            else:
+                peer.paused.discard(name)
+            source = peer.sources.get(name)
+            if source is not None:
+                source.set_blocked(paused=paused)
+
+    # -- recording ------------------------------------------------------------
+
+    def record(self, feed: RecorderFeed) -> int:
+        """Feed a recorder; a second call for the same recording moves it to the new address.
+
+        Tracks announced.
+        """
+        if feed.recording not in self.feeds and len(self.feeds) >= MAX_RECORDINGS:
+            raise GatewayError("overloaded", "too many recordings of this room")
+        self.unrecord(feed.recording)
+        self.feeds[feed.recording] = feed
+        exposed = [s for peer in self.peers.values() for s in peer.sources.values() if s.exposed]
+        for source in exposed:
+            feed.add(source)
+        return len(exposed)
+
+    def unrecord(self, recording: str) -> None:
+        feed = self.feeds.pop(recording, None)
+        if feed is not None:
+            feed.stop()
+
+    # -- time ------------------------------------------------------------
+
+    def tick(self, now: float) -> None:
+        """Every few ten milliseconds."""
+        for peer in self.peers.values():
+            for source in peer.sources.values():
+                source.tick(now)
+
+    def evaluate_speakers(self, now: float) -> None:
+        speakers = self.speaker.evaluate(now)
+        if speakers is not None:
+            self.services.emit("speaker", self.id, None, None, {"peers": speakers})
+
+    def every_second(self, now: float, lost_after: float) -> None:
+        """Consent, reports, repeated announcements, sources nobody came back for."""
+        for peer in list(self.peers.values()):
+            self._check_peer(peer, now, lost_after)
+        for feed in self.feeds.values():
+            feed.tick(now)
+
+    def _check_peer(self, peer: Peer, now: float, lost_after: float) -> None:
+        consent = peer.last_consent()
+        peer.subscribe.transport.check_consent(now)
+        if peer.publish is not None:
+            peer.publish.transport.check_consent(now)
+        silence = now - consent if consent else now - peer.added_at
+        if silence > (lost_after if consent else CONNECT_WITHIN):
+            log.info("peer %s of room %s is gone", peer.id, self.id)
+            self.remove_peer(peer)
+            peer.emit("peer.gone", {})
+            return
+        peer.subscribe.repeat_offer(now)
+        if peer.publish is not None:
+            peer.publish.report(now)
+        for source in list(peer.sources.values()):
+            source.cache.prune(now)
+            if now > peer.orphans.get(source.name, now):
+                self._retire(peer, source)
+
+    # -- end ------------------------------------------------------------
+
+    def describe(self) -> dict[str, Any]:
+        """For `room.stats`."""
+        return {
+            "room": self.id,
+            "speakers": list(self.speaker.speakers),
+            "recordings": {
+                feed.recording: {"tracks": len(feed.sources), "packets": feed.packets}
+                for feed in self.feeds.values()
+            },
+            "peers": [
+                {
+                    "peer": peer.id,
+                    "generation": peer.generation,
+                    "publish": peer.publish.describe() if peer.publish is not None else None,
+                    "subscribe": peer.subscribe.describe(),
+                }
+                for peer in self.peers.values()
+            ],
+        }
+
+    def close(self) -> None:
+        for peer in list(self.peers.values()):
+            self.remove_peer(peer)
+        for recording in list(self.feeds):
+            self.unrecord(recording)

@@ -1,0 +1,163 @@
+"""Writing our two kinds of SDP: the answer to a publisher, the offer to a subscriber.
+
+Transport attributes stand at session level: with up to a hundred m-lines, repeating them would break the 64
+KiB limit of a signalling frame.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from .codecs import OPUS, Codec, preferred_codec
+
+
+@dataclass(frozen=True, slots=True)
+class TransportLines:
+    """What both kinds say of our end of the transport."""
+
+    ufrag: str
+    pwd: str
+    fingerprint: str
+    """sha-256, upper-case hex with colons"""
+    candidates: tuple[tuple[str, int], ...]
+    """(ip, port), best first"""
+
+
+@dataclass(frozen=True, slots=True)
+class AnsweredSection:
+    """One m-line of a publish answer. `codec` None rejects it."""
+
+    kind: str
+    mid: str
+    protocol: str
+    formats: str
+    """the payload types as offered, echoed when the section is rejected"""
+    codec: Codec | None = None
+    payload_type: int = 0
+    rtx_payload_type: int | None = None
+    receiving: bool = False
+    extensions: tuple[tuple[int, str], ...] = ()
+    transport_cc: bool = False
+    dtx: bool = False
+    stereo: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class OfferedSection:
+    """One m-line of a subscribe offer; without `ssrc` it is inactive."""
+
+    kind: str
+    mid: str
+    peer: str = ""
+    source: str = ""
+    codec: Codec | None = None
+    ssrc: int | None = None
+    rtx_ssrc: int | None = None
+
+
+def _head(
+    session: int, version: int, mids: Iterable[str], transport: TransportLines, setup: str
+) -> list[str]:
+    return [
+        "v=0",
+        f"o=- {session} {version} IN IP4 127.0.0.1",
+        "s=-",
+        "t=0 0",
+        "a=ice-lite",
+        "a=group:BUNDLE " + " ".join(mids),
+        "a=msid-semantic: WMS *",
+        f"a=ice-ufrag:{transport.ufrag}",
+        f"a=ice-pwd:{transport.pwd}",
+        f"a=fingerprint:sha-256 {transport.fingerprint}",
+        f"a=setup:{setup}",
+    ]
+
+
+def _candidates(transport: TransportLines) -> list[str]:
+    """Host candidates of RTP (component 1); the first has the highest priority (RFC 8445 section 5.1.2)."""
+    lines = []
+    for place, (ip, port) in enumerate(transport.candidates):
+        priority = 126 << 24 | (65535 - place) << 8 | 255
+        lines.append(f"a=candidate:{place + 1} 1 udp {priority} {ip} {port} typ host")
+    return [*lines, "a=end-of-candidates"]
+
+
+def _codec_lines(
+    codec: Codec, payload_type: int, rtx_payload_type: int | None, fmtp: str, feedback: Iterable[str]
+) -> list[str]:
+    lines = [f"a=rtpmap:{payload_type} {codec.rtpmap}"]
+    lines += [f"a=rtcp-fb:{payload_type} {kind}" for kind in feedback]
+    if fmtp:
+        lines.append(f"a=fmtp:{payload_type} {fmtp}")
+    if rtx_payload_type is not None:
+        lines.append(f"a=rtpmap:{rtx_payload_type} rtx/{codec.clock_rate}")
+        lines.append(f"a=fmtp:{rtx_payload_type} apt={payload_type}")
+    return lines
+
+
+def _finish(lines: list[str]) -> str:
+    return "\r\n".join(lines) + "\r\n"
+
+
+def publish_answer(
+    session: int, version: int, transport: TransportLines, sections: list[AnsweredSection]
+) -> str:
+    """The answer to a publishing browser: we are passive, receive what was accepted, and ask for feedback."""
+    mids = [section.mid for section in sections if section.codec is not None]
+    lines = _head(session, version, mids, transport, "passive")
+    carried = False
+    for section in sections:
+        if section.codec is None:
+            lines.append(f"m={section.kind} 0 {section.protocol} {section.formats}")
+            lines.append("c=IN IP4 0.0.0.0")
+            if section.mid:
+                lines.append(f"a=mid:{section.mid}")
+            lines.append("a=inactive")
+            continue
+        codec = section.codec
+        types = [section.payload_type]
+        if section.rtx_payload_type is not None:
+            types.append(section.rtx_payload_type)
+        lines.append(f"m={section.kind} 9 {section.protocol} " + " ".join(map(str, types)))
+        lines += ["c=IN IP4 0.0.0.0", f"a=mid:{section.mid}"]
+        lines += ["a=recvonly" if section.receiving else "a=inactive", "a=rtcp-mux", "a=rtcp-rsize"]
+        if not carried:
+            lines += _candidates(transport)
+            carried = True
+        lines += [f"a=extmap:{ident} {uri}" for ident, uri in section.extensions]
+        feedback = (("transport-cc",) if section.transport_cc else ()) + codec.feedback
+        fmtp = codec.publish_fmtp
+        if codec is OPUS:
+            fmtp += ";usedtx=1" if section.dtx else ""
+            fmtp += ";stereo=1" if section.stereo else ""
+        lines += _codec_lines(codec, section.payload_type, section.rtx_payload_type, fmtp, feedback)
+    return _finish(lines)
+
+
+def subscribe_offer(
+    session: int, version: int, transport: TransportLines, sections: list[OfferedSection]
+) -> str:
+    """An offer to a subscriber. `a=msid:<peer> <source>` says who and what each m-line carries."""
+    lines = _head(session, version, [section.mid for section in sections], transport, "actpass")
+    for place, section in enumerate(sections):
+        codec = section.codec or preferred_codec(section.kind)
+        types = [codec.payload_type]
+        if codec.rtx_payload_type is not None:
+            types.append(codec.rtx_payload_type)
+        lines.append(f"m={section.kind} 9 UDP/TLS/RTP/SAVPF " + " ".join(map(str, types)))
+        lines += ["c=IN IP4 0.0.0.0", f"a=mid:{section.mid}"]
+        if section.ssrc is None:
+            lines.append("a=inactive")
+        else:
+            lines += ["a=sendonly", f"a=msid:{section.peer} {section.source}"]
+        lines += ["a=rtcp-mux", "a=rtcp-rsize"]
+        if place == 0:
+            lines += _candidates(transport)
+        lines += _codec_lines(codec, codec.payload_type, codec.rtx_payload_type, codec.fmtp, codec.feedback)
+        if section.ssrc is not None:
+            # Chromium takes the first ssrc line for the media, whatever the group says.
+            if section.rtx_ssrc is not None:
+                lines.append(f"a=ssrc-group:FID {section.ssrc} {section.rtx_ssrc}")
+            lines.append(f"a=ssrc:{section.ssrc} cname:{section.peer}")
+            if section.rtx_ssrc is not None:
+                lines.append(f"a=ssrc:{section.rtx_ssrc} cname:{section.peer}")
+    return _finish(lines)
