@@ -165,6 +165,7 @@ CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE = {
     "deliver-outbox": {"task": "meetings.invitations.tasks.deliver_due", "schedule": 20.0},
     "reap-participants": {"task": "meetings.live.tasks.reap_participants", "schedule": 20.0},
+    "draft-missing-minutes": {"task": "meetings.minutes.tasks.draft_missing", "schedule": 120.0},
     "resume-compositions": {"task": "meetings.recordings.tasks.resume_compositions", "schedule": 60.0},
 }
 
