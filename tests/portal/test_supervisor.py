@@ -234,7 +234,8 @@ from pathlib import Path
 sys.path.insert(0, {root!r})
 from portal.supervisor.child import Service
 from portal.supervisor.supervisor import Supervisor
-code = "import signal, time; signal.signal(signal.SIGINT, signal.SIG_IGN)\\nprint('up', flush=True); time.sleep(60)"
+code = "import signal, time\\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\\n"
+code += "print('up', flush=True)\\ntime.sleep(60)"
 services = [Service("sleeper", (sys.executable, "-S", "-c", code), grace=30.0)]
 asyncio.run(Supervisor(services, state_file=Path({state!r})).run())
 """

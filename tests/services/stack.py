@@ -50,7 +50,7 @@ class PortalStack:
         self._supervisors: list[subprocess.Popen[bytes]] = []
 
     def start(self, parts: Sequence[Sequence[str]] = ((),)) -> None:
-        """Start one supervisor for each element of `parts` (its further arguments); wait until all is up."""
+        """Start one supervisor for each element of `parts` (its further arguments); wait till all is up."""
         if len(parts) > 1:
             self.manage("prepare")
         for arguments in parts:
@@ -99,7 +99,7 @@ class PortalStack:
             time.sleep(0.1)
 
     def manage(self, *arguments: str, stdin: str | None = None) -> str:
-        """The output of `manage.py …` in this portal. Raises AssertionError with what it wrote if it fails."""
+        """The output of `manage.py …` in this portal. Raises AssertionError with its output if it fails."""
         result = subprocess.run(
             [sys.executable, str(ROOT / "manage.py"), *arguments],
             env=self.env,
