@@ -14,7 +14,7 @@ from pathlib import Path
 import av
 import numpy as np
 
-from . import painter
+from . import lettering
 from .mixer import CHANNELS, Mixer, measure
 from .reader import Journal, read_recording
 from .sound import RATE, Samples
@@ -234,10 +234,8 @@ def _remove_stale_parts(output: Path) -> None:
 
 
 def _font_warnings(texts: Sequence[str]) -> list[str]:
-    scripts = {painter.script_of(painter.clean_text(text)) for text in texts}
-    return [
-        f"no font for {script} text" for script in sorted(scripts) if not painter.load_font(script, 16)[1]
-    ]
+    missing = {script for text in texts for script in lettering.missing_scripts(text)}
+    return [f"no font for {script} text" for script in sorted(missing)]
 
 
 def _media_warnings(people: Sequence[Person], stage: Stage) -> list[str]:

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import re
-import unicodedata
-from functools import lru_cache
-from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
+from . import lettering
 from .canvas import Overlay, Patch
 
 BACKGROUND = (0x0E, 0x12, 0x16)
@@ -24,86 +21,9 @@ RADIUS = 12
 RING_WIDTH = 4
 SMOOTH = 4  # shapes are drawn so many times larger and scaled down: Pillow's own edges are jagged
 
-_VENDOR = Path(__file__).resolve().parents[2] / "static" / "vendor" / "inter"
-_LATIN_FONTS = (str(_VENDOR / "inter-latin.woff2"), "Inter-SemiBold.otf", "Inter.ttf")
-_WIDE_FONTS = ("NotoSans-SemiBold.ttf", "NotoSans-Bold.ttf", "DejaVuSans-Bold.ttf", "LiberationSans-Bold.ttf")
-_CJK_FONTS = (
-    "/usr/share/fonts/opentype/noto/NotoSansCJK-Bold.ttc",
-    "/usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc",
-    "NotoSansCJK-Bold.ttc",
-    "NotoSansCJK-Regular.ttc",
-    "NotoSansSC-Regular.otf",
-    "wqy-zenhei.ttc",
-    "DroidSansFallbackFull.ttf",
-)
-_CJK_SC_FACE = 2  # Noto's collection: Japanese, Korean, Simplified, Traditional, Hong Kong
-_LATIN = re.compile(r"[\x20-\x7e\xa0-\xff\u2013\u2014\u2018-\u201e\u2026\u20ac]*")
-_CJK = re.compile(r"[\u1100-\u11ff\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\uff00-\uffef\U00020000-\U0003ffff]")
-
-AnyFont = ImageFont.FreeTypeFont | ImageFont.ImageFont
-
-
-@lru_cache(maxsize=256)
-def load_font(script: str, size: int) -> tuple[AnyFont, bool]:
-    """(the best font at hand for ``latin``, ``wide`` or ``cjk`` text, whether it knows that script)."""
-    candidates = {
-        "latin": (*_LATIN_FONTS, *_WIDE_FONTS),
-        "wide": (*_WIDE_FONTS, *_CJK_FONTS),
-        "cjk": _CJK_FONTS,
-    }
-    for name in candidates[script]:
-        try:
-            face = _CJK_SC_FACE if "CJK" in name else 0
-            font = ImageFont.truetype(name, size, index=face)
-        except OSError:
-            continue  # not installed
-        if name.startswith(str(_VENDOR)):
-            font.set_variation_by_axes([600])
-        return font, True
-    return ImageFont.load_default(size), script == "latin"
-
-
-def script_of(text: str) -> str:
-    if _LATIN.fullmatch(text):
-        return "latin"
-    return "cjk" if _CJK.search(text) else "wide"
-
-
-def clean_text(text: str) -> str:
-    """A name as it can be drawn: no control characters, no pictographs (no font here has them)."""
-    kept = "".join(
-        character
-        for character in unicodedata.normalize("NFC", text)
-        if unicodedata.category(character)[0] != "C"
-        and not 0x1F000 <= ord(character) <= 0x1FBFF
-        and not 0xFE00 <= ord(character) <= 0xFE0F
-    )
-    return " ".join(kept.split())
-
-
-def initials(name: str) -> str:
-    """At most two letters, or one CJK character: ``Lin Mei`` → LM, ``王伟`` → 王, ``Guest: Tom B.`` → TB."""
-    name = clean_text(name).rpartition(":")[2].strip()
-    if not name:
-        return "?"
-    words = [word for word in re.split(r"[\s·._-]+", name) if word and word[0].isalnum()]
-    if not words or _CJK.match(name):
-        return name[0].upper()
-    if len(words) == 1:
-        return words[0][:2].upper()
-    return (words[0][0] + words[-1][0]).upper()
-
 
 def _even(value: float) -> int:
     return -(-int(value) // 2) * 2
-
-
-def _shorten(text: str, font: AnyFont, width: int) -> str:
-    if font.getlength(text) <= width:
-        return text
-    while text and font.getlength(text + "…") > width:
-        text = text[:-1]
-    return text.rstrip() + "…"
 
 
 def draw_name_tile(name: str, key: str, width: int, height: int) -> Patch:
@@ -121,25 +41,22 @@ def draw_name_tile(name: str, key: str, width: int, height: int) -> Patch:
     ImageDraw.Draw(disc).ellipse((0, 0, side * SMOOTH - 1, side * SMOOTH - 1), fill=40)
     place = ((width - side) // 2, (height - side) // 2)
     image.paste(INK, place, disc.resize((side, side), Image.Resampling.LANCZOS))
-    letters = initials(name)
-    font, _ = load_font(script_of(letters), max(8, round(side * 0.36)))
-    ImageDraw.Draw(image).text((width / 2, height / 2), letters, font=font, fill=INK, anchor="mm")
+    _draw_centred(image, lettering.initials(name), max(8, round(side * 0.36)), height / 2, INK)
     return Patch(image)
 
 
 def draw_label(name: str, width: int, height: int) -> Overlay | None:
     """The name in a dark chip at the tile's lower left corner; none for a nameless one."""
-    text = clean_text(name)
+    text = lettering.clean(name)
     if not text or width < 60:
         return None
     size = round(min(20, max(12, height * 0.062)))
-    font, _ = load_font(script_of(text), size)
     inset, padding = _even(size * 0.7), round(size * 0.6)
-    text = _shorten(text, font, width - 2 * inset - 2 * padding)
-    chip_width = _even(font.getlength(text) + 2 * padding)
+    text = lettering.shorten(text, size, width - 2 * inset - 2 * padding)
+    chip_width = _even(lettering.measure(text, size) + 2 * padding)
     chip_height = _even(size * 1.85)
     image = _rounded(chip_width, chip_height, round(size * 0.5), (*BACKGROUND, 190))
-    ImageDraw.Draw(image).text((padding, chip_height / 2), text, font=font, fill=(*INK, 255), anchor="lm")
+    lettering.draw_text(ImageDraw.Draw(image), padding, chip_height / 2, text, size, (*INK, 255))
     return Overlay.from_image(image, inset, height - inset - chip_height)
 
 
@@ -170,23 +87,27 @@ def draw_frame(width: int, height: int, *, speaking: bool) -> list[Overlay]:
 def draw_title_card(title: str, width: int, height: int) -> Patch:
     """What is shown while nobody is there."""
     image = Image.new("RGB", (width, height), BACKGROUND)
-    text = clean_text(title)
-    draw = ImageDraw.Draw(image)
+    text = lettering.clean(title)
     if text:
-        font, _ = load_font(script_of(text), round(height * 0.06))
-        text = _shorten(text, font, round(width * 0.86))
-        draw.text((width / 2, height * 0.48), text, font=font, fill=INK, anchor="mm")
+        size = round(height * 0.06)
+        _draw_centred(image, lettering.shorten(text, size, width * 0.86), size, height * 0.48, INK)
     bar = (width // 2 - 36, round(height * 0.56), width // 2 + 36, round(height * 0.56) + 4)
-    draw.rounded_rectangle(bar, 2, fill=RING if text else FAINT)
+    ImageDraw.Draw(image).rounded_rectangle(bar, 2, fill=RING if text else FAINT)
     return Patch(image)
 
 
 def draw_more(count: int, width: int, height: int) -> Patch:
     """The last tile when not all people fit."""
     image = Image.new("RGB", (width, height), TILE)
-    font, _ = load_font("latin", round(height * 0.28))
-    ImageDraw.Draw(image).text((width / 2, height / 2), f"+{count}", font=font, fill=FAINT, anchor="mm")
+    _draw_centred(image, f"+{count}", round(height * 0.28), height / 2, FAINT)
     return Patch(image)
+
+
+def _draw_centred(
+    image: Image.Image, text: str, size: int, middle: float, color: tuple[int, int, int]
+) -> None:
+    left = (image.width - lettering.measure(text, size)) / 2
+    lettering.draw_text(ImageDraw.Draw(image), left, middle, text, size, color)
 
 
 def _rounded(width: int, height: int, radius: int, color: tuple[int, int, int, int]) -> Image.Image:
