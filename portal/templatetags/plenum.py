@@ -163,7 +163,8 @@ def zoned(value: Any, zone: Any = None) -> Any:
     if not isinstance(value, datetime.datetime):
         return value
     there = timezone.localtime(value, _zone(zone))
-    return _Zoned.combine(there.date(), there.timetz())
+    # `combine` forgets which of the two 02:30 of an autumn night it is.
+    return _Zoned.combine(there.date(), there.timetz()).replace(fold=there.fold)
 
 
 @register.filter
