@@ -15,8 +15,12 @@ def shared_file_path(instance: SharedFile, filename: str) -> str:
 
 
 class SharedFile(models.Model):
-    session = models.ForeignKey(Session, on_delete=models.CASCADE, related_name="files", verbose_name=_("session"))
-    participant = models.ForeignKey(Participant, on_delete=models.CASCADE, related_name="files", verbose_name=_("participant"))
+    session = models.ForeignKey(
+        Session, on_delete=models.CASCADE, related_name="files", verbose_name=_("session")
+    )
+    participant = models.ForeignKey(
+        Participant, on_delete=models.CASCADE, related_name="files", verbose_name=_("participant")
+    )
     name = models.CharField(_("name"), max_length=200)
     size = models.PositiveBigIntegerField(_("bytes"))
     content_type = models.CharField(_("content type"), max_length=100)
@@ -33,11 +37,20 @@ class SharedFile(models.Model):
 
 
 class ChatMessage(models.Model):
-    session = models.ForeignKey(Session, on_delete=models.CASCADE, related_name="messages", verbose_name=_("session"))
-    participant = models.ForeignKey(Participant, on_delete=models.CASCADE, related_name="messages", verbose_name=_("participant"))
+    session = models.ForeignKey(
+        Session, on_delete=models.CASCADE, related_name="messages", verbose_name=_("session")
+    )
+    participant = models.ForeignKey(
+        Participant, on_delete=models.CASCADE, related_name="messages", verbose_name=_("participant")
+    )
     body = models.TextField(_("text"), max_length=4000, blank=True)
     file = models.OneToOneField(
-        SharedFile, null=True, blank=True, on_delete=models.CASCADE, related_name="message", verbose_name=_("file")
+        SharedFile,
+        null=True,
+        blank=True,
+        on_delete=models.CASCADE,
+        related_name="message",
+        verbose_name=_("file"),
     )
     created_at = models.DateTimeField(_("time"), default=timezone.now)
 

@@ -27,9 +27,13 @@ def new_resume_key() -> str:
 class Session(models.Model):
     """One gathering of a meeting, from the first person in to the end."""
 
-    meeting = models.ForeignKey(Meeting, on_delete=models.PROTECT, related_name="sessions", verbose_name=_("meeting"))
+    meeting = models.ForeignKey(
+        Meeting, on_delete=models.PROTECT, related_name="sessions", verbose_name=_("meeting")
+    )
     room_id = models.UUIDField(_("media room"), default=uuid.uuid4, unique=True, editable=False)
     started_at = models.DateTimeField(_("started"), default=timezone.now)
+    # Empty while people only wait in the lobby; set together with `started_at` when the first one is in.
+    opened_at = models.DateTimeField(null=True, blank=True, editable=False)
     ended_at = models.DateTimeField(_("ended"), null=True, blank=True)
     end_reason = models.CharField(_("why it ended"), max_length=20, blank=True)
     # The media worker that holds the room; empty until someone connects media, and after that worker died.
@@ -41,7 +45,9 @@ class Session(models.Model):
         verbose_name_plural = _("sessions")
         ordering = ["-started_at"]
         constraints = [
-            models.UniqueConstraint(fields=["meeting"], condition=Q(ended_at=None), name="one_running_session_per_meeting")
+            models.UniqueConstraint(
+                fields=["meeting"], condition=Q(ended_at=None), name="one_running_session_per_meeting"
+            )
         ]
 
     def __str__(self) -> str:
@@ -69,14 +75,26 @@ class Participant(models.Model):
         REMOVED = "removed", _("Removed")
 
     public_id = models.CharField(max_length=16, unique=True, default=new_participant_id, editable=False)
-    session = models.ForeignKey(Session, on_delete=models.CASCADE, related_name="participants", verbose_name=_("session"))
+    session = models.ForeignKey(
+        Session, on_delete=models.CASCADE, related_name="participants", verbose_name=_("session")
+    )
     # "user:12", "invitation:7" or "guest:<random>": the same person is one participant.
     identity = models.CharField(max_length=60)
     user = models.ForeignKey(
-        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+", verbose_name=_("person")
+        settings.AUTH_USER_MODEL,
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="+",
+        verbose_name=_("person"),
     )
     invitation = models.ForeignKey(
-        Invitation, null=True, blank=True, on_delete=models.SET_NULL, related_name="participants", verbose_name=_("invitation")
+        Invitation,
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="participants",
+        verbose_name=_("invitation"),
     )
     name = models.CharField(_("name"), max_length=80)
     role = models.CharField(_("role"), max_length=12, choices=Role.choices)
@@ -97,7 +115,9 @@ class Participant(models.Model):
         verbose_name = _("participant")
         verbose_name_plural = _("participants")
         ordering = ["joined_at", "pk"]
-        constraints = [models.UniqueConstraint(fields=["session", "identity"], name="participant_once_per_session")]
+        constraints = [
+            models.UniqueConstraint(fields=["session", "identity"], name="participant_once_per_session")
+        ]
 
     def __str__(self) -> str:
         return self.name
@@ -106,7 +126,9 @@ class Participant(models.Model):
 class Attendance(models.Model):
     """One unbroken stay of a participant in the room."""
 
-    participant = models.ForeignKey(Participant, on_delete=models.CASCADE, related_name="stays", verbose_name=_("participant"))
+    participant = models.ForeignKey(
+        Participant, on_delete=models.CASCADE, related_name="stays", verbose_name=_("participant")
+    )
     joined_at = models.DateTimeField(_("joined"), default=timezone.now)
     left_at = models.DateTimeField(_("left"), null=True, blank=True)
 
@@ -115,7 +137,9 @@ class Attendance(models.Model):
         verbose_name_plural = _("attendance")
         ordering = ["joined_at"]
         constraints = [
-            models.UniqueConstraint(fields=["participant"], condition=Q(left_at=None), name="one_open_stay_per_participant")
+            models.UniqueConstraint(
+                fields=["participant"], condition=Q(left_at=None), name="one_open_stay_per_participant"
+            )
         ]
 
     def __str__(self) -> str:

@@ -1,0 +1,110 @@
+"""The portal's way to its workers: a request goes over the channel layer to whichever process holds the
+link.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any
+
+from asgiref.sync import async_to_sync
+from channels.db import database_sync_to_async
+from channels.layers import get_channel_layer
+
+from media_gateway.models import MediaNode
+
+log = logging.getLogger("plenum.gateway")
+
+
+class GatewayError(Exception):
+    """A worker refused (`code` of docs/protocol.md 2.1), or could not be asked.
+
+    `unavailable`: it has no control link now. `timeout`: no answer in time; it may have done it all the same.
+    """
+
+    def __init__(self, code: str, message: str = "") -> None:
+        super().__init__(f"{code}: {message}" if message else code)
+        self.code = code
+        self.message = message
+
+
+def _channel_of(node_name: str) -> str:
+    row = (
+        MediaNode.objects.filter(name=node_name)
+        .exclude(state=MediaNode.State.DOWN)
+        .values_list("channel", flat=True)
+    )
+    return row.first() or ""
+
+
+# Not thread-sensitive: the one thread shared by all of a process must not become a queue for media.
+_find_channel = database_sync_to_async(_channel_of, thread_sensitive=False)
+
+
+def _message(op: str, room: str | None, peer: str | None, data: dict[str, Any] | None) -> dict[str, Any]:
+    return {"type": "gateway.request", "op": op, "room": room, "peer": peer, "data": data or {}}
+
+
+async def request(
+    node_name: str,
+    op: str,
+    *,
+    room: str | None = None,
+    peer: str | None = None,
+    data: dict[str, Any] | None = None,
+    timeout: float = 5.0,
+) -> dict[str, Any]:
+    """Ask the worker `node_name` to do `op` and return its reply data. Raises GatewayError.
+
+    The answer comes back on a reply channel of its own, so a consumer may await this inside its own dispatch.
+    """
+    channel = await _find_channel(node_name)
+    if not channel:
+        raise GatewayError("unavailable", f"{node_name or 'no worker'} has no control link")
+    layer = get_channel_layer()
+    reply_channel = await layer.new_channel("gateway.reply")
+    await layer.send(channel, {**_message(op, room, peer, data), "reply": reply_channel, "timeout": timeout})
+    try:
+        async with asyncio.timeout(timeout):
+            reply = await layer.receive(reply_channel)
+    except TimeoutError:
+        raise GatewayError("timeout", f"{node_name} did not answer {op} within {timeout:g} s") from None
+    if not reply["ok"]:
+        raise GatewayError(reply["error"]["code"], reply["error"].get("message", ""))
+    return reply["data"]
+
+
+def sync_request(
+    node_name: str,
+    op: str,
+    *,
+    room: str | None = None,
+    peer: str | None = None,
+    data: dict[str, Any] | None = None,
+    timeout: float = 5.0,
+) -> dict[str, Any]:
+    """`request` for Celery tasks, views and on_commit hooks. Raises GatewayError."""
+    return async_to_sync(request)(node_name, op, room=room, peer=peer, data=data, timeout=timeout)
+
+
+def tell(
+    node_name: str,
+    op: str,
+    *,
+    room: str | None = None,
+    peer: str | None = None,
+    data: dict[str, Any] | None = None,
+) -> bool:
+    """Like `sync_request`, without waiting for the answer; False if the worker has no link now.
+
+    For changes that the database already holds: if the worker fails, `request.failed` comes as an event of
+    that peer, and whoever connects to it next brings the state along. Order among one worker's messages is
+    kept.
+    """
+    channel = _channel_of(node_name)
+    if not channel:
+        return False
+    layer = get_channel_layer()
+    async_to_sync(layer.send)(channel, {**_message(op, room, peer, data), "reply": "", "timeout": 10.0})
+    return True

@@ -1,0 +1,294 @@
+"""The web end of a control link: one consumer for each connected worker."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import re
+import time
+from typing import Any
+
+from channels.db import database_sync_to_async
+from channels.exceptions import ChannelFull
+from channels.generic.websocket import AsyncWebsocketConsumer
+from django.conf import settings
+
+from media_gateway import nodes, signals
+from media_gateway.control.auth import BadProof, Proof, ReplayLog, read_header
+from media_gateway.models import MediaNode
+
+log = logging.getLogger("plenum.gateway")
+
+PROTOCOL = 1
+HELLO_TIMEOUT = 5.0
+LINK_GRACE = 1.5  # seconds a worker may be without link before its rooms are placed anew
+MAX_FRAME = 1024 * 1024
+# Names become parts of channel group names, which allow no other characters.
+_NAME = re.compile(r"[A-Za-z0-9_.-]{1,80}", re.ASCII)
+_ROOM = re.compile(r"[A-Za-z0-9-]{1,40}", re.ASCII)
+_replays = ReplayLog()
+# asyncio keeps only weak references to tasks.
+_background: set[asyncio.Task[None]] = set()
+
+
+def room_group(room: str) -> str:
+    """The channel group that hears events of a whole room."""
+    return f"gw.room.{room}"
+
+
+def peer_group(room: str, peer: str) -> str:
+    """The channel group that hears events of one peer."""
+    return f"gw.peer.{room}.{peer}"
+
+
+class Malformed(Exception):
+    """The worker sent what the protocol does not know: another version, or not a worker at all."""
+
+
+def _run(function: Any, *args: Any, **kwargs: Any) -> Any:
+    return database_sync_to_async(function, thread_sensitive=False)(*args, **kwargs)
+
+
+class ControlConsumer(AsyncWebsocketConsumer):
+    """Relays requests to one worker, its replies to whoever asked, and its events to channel groups."""
+
+    proof: Proof
+    hello: nodes.Hello | None = None
+
+    async def connect(self) -> None:
+        self.pending: dict[int, tuple[str, float, dict[str, Any]]] = {}
+        self.last_id = 0
+        self.heard_at = time.monotonic()
+        self.watch: asyncio.Task[None] | None = None
+        header = dict(self.scope["headers"]).get(b"authorization", b"").decode("latin-1")
+        try:
+            self.proof = read_header(header, settings.MEDIA_SECRET)
+        except BadProof as error:
+            log.warning("control link from %s refused: %s", self._caller(), error)
+            await self.close()
+            return
+        if _replays.repeated(self.proof):
+            log.warning("control link from %s: authorization used before", self._caller())
+        await self.accept()
+        self.watch = asyncio.create_task(self._watch())
+
+    def _caller(self) -> str:
+        return str((self.scope.get("client") or ["?"])[0])
+
+    async def _watch(self) -> None:
+        """Close a link that says nothing: no hello at first, no heartbeat later."""
+        while True:
+            limit = nodes.HEARTBEAT_TIMEOUT if self.hello else HELLO_TIMEOUT
+            left = self.heard_at + limit - time.monotonic()
+            if left <= 0:
+                log.warning(
+                    "control link of %s is silent, closed", self.hello.node if self.hello else self._caller()
+                )
+                await self.close(code=4408)
+                return
+            await asyncio.sleep(left)
+
+    # --- from the worker ------------------------------------------------------------------------------
+    async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
+        try:
+            if text_data is None or len(text_data) > MAX_FRAME:
+                raise Malformed("binary or oversized frame")
+            try:
+                frame = json.loads(text_data)
+            except (ValueError, RecursionError) as error:
+                raise Malformed("not JSON") from error
+            if not isinstance(frame, dict):
+                raise Malformed("not an object")
+            await self._take(frame)
+        except Malformed as error:
+            log.warning(
+                "control link of %s closed: %s", self.hello.node if self.hello else self._caller(), error
+            )
+            await self.close(code=4400)
+
+    async def _take(self, frame: dict[str, Any]) -> None:
+        if self.hello is None:
+            await self._greet(_read_hello(frame))
+            return
+        self.heard_at = time.monotonic()
+        if "re" in frame:
+            await self._reply(frame)
+        elif "heartbeat" in frame:
+            if not isinstance(frame["heartbeat"], dict):
+                raise Malformed("heartbeat without figures")
+            hello = self.hello
+            if not await _run(
+                nodes.heartbeat, hello.node, hello.instance, self.channel_name, frame["heartbeat"]
+            ):
+                # Written off meanwhile: it has to introduce itself anew, with the rooms it holds by now.
+                await self.close(code=4409)
+        elif "event" in frame:
+            await self._publish(frame)
+        else:
+            raise Malformed("neither reply, heartbeat nor event")
+
+    async def _greet(self, hello: nodes.Hello) -> None:
+        if not self.proof.covers(settings.MEDIA_SECRET, hello.node, hello.instance):
+            log.warning(
+                "control link from %s refused: signature is not that of %s", self._caller(), hello.node
+            )
+            await self.close(code=4403)
+            return
+        self.hello = hello
+        self.heard_at = time.monotonic()
+        _node, former = await _run(nodes.register, hello, self.channel_name)
+        log.info(
+            "%s worker %s (%s) linked, %d rooms", hello.kind, hello.node, hello.instance, len(hello.rooms)
+        )
+        if former:
+            await self._send_quietly(former, {"type": "gateway.displaced"})
+        for room in await _run(_orphans, hello):
+            await self._write(
+                {"id": self._next_id(), "op": "room.close", "room": room, "peer": None, "data": {}}
+            )
+
+    async def _reply(self, frame: dict[str, Any]) -> None:
+        if not _is_id(frame["re"]):
+            raise Malformed("reply to no id")
+        reply_channel, _deadline, asked = self.pending.pop(frame["re"], ("", 0.0, {}))
+        if frame.get("ok") is True:
+            reply: dict[str, Any] = {"ok": True, "data": frame.get("data") or {}}
+        else:
+            error = frame.get("error")
+            if not isinstance(error, dict) or not isinstance(error.get("code"), str):
+                raise Malformed("reply without result")
+            reply = {"ok": False, "error": {"code": error["code"], "message": str(error.get("message", ""))}}
+        if reply_channel:
+            await self._send_quietly(reply_channel, {"type": "gateway.reply", **reply})
+        elif asked and not reply["ok"]:
+            await self._failed(asked, reply["error"])
+
+    async def _failed(self, asked: dict[str, Any], error: dict[str, str]) -> None:
+        """A change nobody waits for did not happen: its peer is told, and will come back with the right
+        state.
+        """
+        # A peer that is not there takes the state along when it connects.
+        if error["code"] in ("not_found", "stale_generation"):
+            return
+        assert self.hello is not None
+        log.error("%s refused %s: %s %s", self.hello.node, asked["op"], error["code"], error["message"])
+        if asked["room"] and asked["peer"]:
+            data = {"op": asked["op"], "code": error["code"]}
+            await self._publish(
+                {"event": "request.failed", "room": asked["room"], "peer": asked["peer"], "data": data}
+            )
+
+    async def _publish(self, frame: dict[str, Any]) -> None:
+        event, room, peer = frame["event"], frame.get("room"), frame.get("peer")
+        if not isinstance(event, str) or not isinstance(room, str) or not _ROOM.fullmatch(room):
+            raise Malformed("event without room")
+        if peer is not None and (not isinstance(peer, str) or not _ROOM.fullmatch(peer)):
+            raise Malformed("event with a bad peer")
+        message = {
+            "type": "gateway.event",
+            "event": event,
+            "room": room,
+            "peer": peer,
+            "generation": frame.get("generation"),
+            "data": frame.get("data") or {},
+        }
+        await self.channel_layer.group_send(peer_group(room, peer) if peer else room_group(room), message)
+
+    # --- from the portal ------------------------------------------------------------------------------
+    async def gateway_request(self, message: dict[str, Any]) -> None:
+        request_id = self._next_id()
+        now = time.monotonic()
+        self.pending = {key: entry for key, entry in self.pending.items() if entry[1] > now}
+        asked = {key: message[key] for key in ("op", "room", "peer")}
+        self.pending[request_id] = (message["reply"], now + message["timeout"], asked)
+        await self._write({"id": request_id, **asked, "data": message["data"]})
+
+    async def gateway_displaced(self, message: dict[str, Any]) -> None:
+        """The same worker has dialled in again: this link is the dead one."""
+        await self.close(code=4409)
+
+    def _next_id(self) -> int:
+        self.last_id += 1
+        return self.last_id
+
+    async def _write(self, frame: dict[str, Any]) -> None:
+        await self.send(text_data=json.dumps(frame, ensure_ascii=False, separators=(",", ":")))
+
+    async def _send_quietly(self, channel: str, message: dict[str, Any]) -> None:
+        try:
+            await self.channel_layer.send(channel, message)
+        except ChannelFull:
+            log.warning("channel %s is full: %s dropped", channel, message["type"])
+
+    async def disconnect(self, code: int) -> None:
+        if self.watch is not None:
+            self.watch.cancel()
+        for reply_channel, _deadline, _asked in self.pending.values():
+            if reply_channel:
+                lost = {"code": "unavailable", "message": "the control link closed"}
+                await self._send_quietly(reply_channel, {"type": "gateway.reply", "ok": False, "error": lost})
+        self.pending = {}
+        if self.hello is None or not await _run(nodes.unlink, self.hello.node, self.channel_name):
+            return
+        log.warning("control link of %s closed (%s)", self.hello.node, code)
+        # 1000 and 1001 are a worker that stops; anything else may be a blip that it survives.
+        grace = 0.0 if code in (1000, 1001) else LINK_GRACE
+        task = asyncio.create_task(_declare_gone(self.hello.node, self.hello.instance, grace))
+        _background.add(task)
+        task.add_done_callback(_background.discard)
+
+
+async def _declare_gone(name: str, instance: str, grace: float) -> None:
+    await asyncio.sleep(grace)
+    if await _run(nodes.mark_down, name, instance, unlinked_only=True):
+        log.warning("worker %s (%s) is gone", name, instance)
+
+
+def _orphans(hello: nodes.Hello) -> list[str]:
+    """Rooms the worker holds that nobody claims any more."""
+    if hello.kind != MediaNode.Kind.MEDIA or not hello.rooms:
+        return []
+    claimed: set[str] = set()
+    for _receiver, rooms in signals.rooms_claimed.send(
+        sender=MediaNode, node=hello.node, instance=hello.instance
+    ):
+        claimed |= set(rooms)
+    return [room for room in hello.rooms if room not in claimed]
+
+
+def _is_id(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _read_hello(frame: dict[str, Any]) -> nodes.Hello:
+    """The worker's introduction, checked. Raises Malformed."""
+    hello = frame.get("hello")
+    if not isinstance(hello, dict) or hello.get("protocol") != PROTOCOL:
+        raise Malformed("no hello of protocol 1")
+    for key in ("node", "instance"):
+        if not isinstance(hello.get(key), str) or not _NAME.fullmatch(hello[key]):
+            raise Malformed(f"hello with a bad {key}")
+    rooms = hello.get("rooms", [])
+    if not isinstance(rooms, list) or not all(
+        isinstance(room, str) and _ROOM.fullmatch(room) for room in rooms
+    ):
+        raise Malformed("hello with bad rooms")
+    capacity = hello.get("capacity", 0)
+    if (
+        hello.get("kind") not in MediaNode.Kind.values
+        or not _is_id(capacity)
+        or not 0 <= capacity <= 1_000_000
+    ):
+        raise Malformed("hello with a bad kind or capacity")
+    if len(hello["instance"]) > 40:
+        raise Malformed("hello with a bad instance")
+    host = hello.get("host")
+    return nodes.Hello(
+        kind=hello["kind"],
+        node=hello["node"],
+        instance=hello["instance"],
+        host=host[:80] if isinstance(host, str) else "",
+        capacity=capacity,
+        rooms=tuple(rooms),
+    )

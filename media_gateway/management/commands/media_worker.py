@@ -1,0 +1,73 @@
+"""Run one media worker: one process, one event loop, one UDP port, many rooms."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from media_gateway.link import ControlLink, WorkerIdentity
+from media_gateway.worker import advertised_addresses, node_name, serve
+
+
+class Command(BaseCommand):
+    help = (
+        "Runs one media worker until it is told to stop. It needs no database, only the web tier's address."
+    )
+    requires_system_checks = []
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "--index", type=int, default=0, help="which of this machine's workers: port MEDIA_PORT + INDEX"
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        index = options["index"]
+        port = settings.MEDIA_PORT + index
+        if index < 0 or port > 65535:
+            raise CommandError(f"--index {index} leads to port {port}, which does not exist")
+        try:
+            asyncio.run(self._run(index, port))
+        except OSError as error:
+            raise CommandError(_explain(error, settings.MEDIA_HOST, port)) from None
+
+    async def _run(self, index: int, port: int) -> None:
+        from media_gateway.sfu.gateway import Gateway, GatewayConfig
+
+        addresses = advertised_addresses(settings.MEDIA_HOST, settings.MEDIA_IPS)
+        config = GatewayConfig(port=port, host=settings.MEDIA_HOST, advertised_ips=addresses)
+        links: list[ControlLink] = []
+        gateway = Gateway(config, lambda event: links[0].emit(event))
+
+        def make_link() -> ControlLink:
+            name = node_name(settings.NODE_NAME, f"media-{index}")
+            self.stdout.write(
+                f"{name}: UDP {settings.MEDIA_HOST}:{gateway.port}, browsers use {', '.join(addresses)}"
+            )
+            link = ControlLink(
+                url=settings.CONTROL_URL,
+                secret=settings.MEDIA_SECRET,
+                identity=WorkerIdentity(
+                    "media", name, gateway.instance, settings.NODE_NAME, config.max_rooms
+                ),
+                handle=gateway.handle,
+                rooms=gateway.rooms,
+                load=gateway.load,
+            )
+            links.append(link)
+            return link
+
+        await serve(gateway, make_link)
+
+
+def _explain(error: OSError, host: str, port: int) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return f"UDP port {port} on {host} is in use: stop what uses it, or choose another with MEDIA_PORT=…"
+    if error.errno == errno.EACCES:
+        return f"UDP port {port} needs rights that this user has not: choose one above 1023 with MEDIA_PORT=…"
+    if error.errno == errno.EADDRNOTAVAIL:
+        return f"{host} is no address of this machine: set MEDIA_HOST to one that is"
+    return f"UDP port {port} on {host} cannot be opened: {error.strerror or error}"

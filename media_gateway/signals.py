@@ -1,0 +1,13 @@
+"""What the rest of the portal may learn of workers. Sent after commit, in whichever process saw it.
+
+`node_up(node=MediaNode)`: a worker introduced itself (again); its state is to be checked against the
+database.
+`node_down(node=MediaNode, instance=str)`: that instance is gone, and with it every room it held.
+`rooms_claimed(node=str, instance=str)`: a question; receivers return the room ids they still want on it.
+"""
+
+from django.dispatch import Signal
+
+node_up = Signal()
+node_down = Signal()
+rooms_claimed = Signal()

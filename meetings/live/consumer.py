@@ -1,0 +1,129 @@
+"""One browser tab in one meeting: what the requests and events of docs/protocol.md section 1 mean.
+
+The consumer holds nothing that cannot be rebuilt: every request asks the services, which ask the database.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from media_gateway.control.consumer import peer_group, room_group
+from meetings.live import handlers, media_handlers
+from meetings.live.connection import Handler, RoomConnection, in_thread
+from meetings.live.events import session_group
+from meetings.live.guards import present
+from meetings.live.models import Participant
+from meetings.live.payloads import participant_json, room_state
+from meetings.live.presence import people_waiting
+from meetings.permissions.capabilities import Capability
+
+
+def _state_for(actor: Any) -> tuple[Participant, dict[str, Any]]:
+    participant = present(actor)
+    return participant, room_state(participant)
+
+
+def _waiting_for(actor: Any) -> list[dict[str, Any]]:
+    return [participant_json(waiting) for waiting in people_waiting(present(actor).session)]
+
+
+class RoomConsumer(RoomConnection):
+    handlers: dict[str, Handler] = {**handlers.HANDLERS, **media_handlers.HANDLERS}
+    slow = {
+        "media.connect": "media",
+        "media.publish": "media",
+        "media.answer": "media",
+        "recording.start": "recording",
+        "recording.stop": "recording",
+    }
+    room_id = ""
+    public_id = ""
+    generation = 0
+
+    def groups_joined(self) -> list[str]:
+        groups = super().groups_joined()
+        if self.room_id:
+            groups += [
+                session_group(self.room_id),
+                room_group(self.room_id),
+                peer_group(self.room_id, self.public_id),
+            ]
+        return groups
+
+    # --- coming in ------------------------------------------------------------------------------------
+    def speak_for(self, participant: Participant) -> None:
+        """From now on this connection is that participant's."""
+        self.participant_id = participant.pk
+        self.public_id = participant.public_id
+        self.actor = replace(self.actor, participant=participant)
+
+    async def enter_room(self) -> dict[str, Any]:
+        """Hear what happens in the room, then read how it is: in this order nothing falls between.
+        RoomState.
+        """
+        assert self.door is not None and self.actor.participant is not None
+        self.room_id = str(self.actor.participant.session.room_id)
+        await self.channel_layer.group_discard(self.door.watch_group, self.channel_name)
+        for group in (
+            session_group(self.room_id),
+            room_group(self.room_id),
+            peer_group(self.room_id, self.public_id),
+        ):
+            await self.channel_layer.group_add(group, self.channel_name)
+        participant, state = await in_thread(_state_for, self.actor)
+        self.speak_for(participant)
+        self.place = "room"
+        self.generation = participant.generation
+        self.capabilities = frozenset(state["you"]["capabilities"])
+        return state
+
+    # --- from the portal ------------------------------------------------------------------------------
+    async def room_event(self, message: dict[str, Any]) -> None:
+        """An event as it is, for those who may hear it."""
+        if self.place != "room" or (message["only"] and message["only"] not in self.capabilities):
+            return
+        if message["event"] == "participant.left" and message["data"]["id"] == self.public_id:
+            return  # a farewell of its own comes
+        await self.event(message["event"], message["data"])
+        if message["event"] == "you.updated":
+            could_admit = Capability.LOBBY_ADMIT in self.capabilities
+            self.capabilities = frozenset(message["data"]["capabilities"])
+            if Capability.LOBBY_ADMIT in self.capabilities and not could_admit:
+                for waiting in await in_thread(_waiting_for, self.actor):
+                    await self.event("lobby.waiting", {"participant": waiting})
+
+    async def room_live(self, message: dict[str, Any]) -> None:
+        if self.place in ("door", "lobby"):
+            await self.event("live", message["data"])
+
+    async def room_admitted(self, message: dict[str, Any]) -> None:
+        if self.place == "lobby":
+            await self.event("lobby.admitted", {"state": await self.enter_room()})
+
+    async def room_refused(self, message: dict[str, Any]) -> None:
+        await self._farewell("lobby.refused", {}, 4403)
+
+    async def room_removed(self, message: dict[str, Any]) -> None:
+        await self._farewell("you.removed", {"by": message["by"]}, 4403)
+
+    async def room_ended(self, message: dict[str, Any]) -> None:
+        await self._farewell("session.ended", {"reason": message["reason"], "url": message["url"]}, 4410)
+
+    async def room_taken_over(self, message: dict[str, Any]) -> None:
+        if self.place != "gone":
+            await self.finish(4409)
+
+    async def _farewell(self, type: str, data: dict[str, Any], code: int) -> None:
+        if self.place in ("lobby", "room"):
+            await self.event(type, data)
+            await self.finish(code)
+
+    async def room_media_reset(self, message: dict[str, Any]) -> None:
+        if self.place == "room" and message["exclude"] != self.channel_name:
+            await self.event("media.reset", {"reason": message["reason"]})
+
+    # --- from the media worker ------------------------------------------------------------------------
+    async def gateway_event(self, message: dict[str, Any]) -> None:
+        if self.place == "room":
+            await media_handlers.pass_on(self, message)

@@ -1,0 +1,155 @@
+"""The media worker made to follow the database: what each participant may send, and what is paused."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import F
+
+from media_gateway import client
+from meetings.live import placement
+from meetings.live.guards import present
+from meetings.live.models import Participant, Session
+from meetings.live.signals import media_placed
+from meetings.permissions.actor import Actor
+from meetings.permissions.capabilities import TABLE, Capability, Role
+
+SOURCES = ("mic", "camera", "screen", "screen_audio")
+NEEDS = {
+    "mic": Capability.MEDIA_AUDIO,
+    "camera": Capability.MEDIA_VIDEO,
+    "screen": Capability.MEDIA_SCREEN,
+    "screen_audio": Capability.MEDIA_SCREEN,
+}
+TURN_SECONDS = 12 * 3600
+
+
+def publish_sources(role: str) -> list[str]:
+    """What a participant of that role may send."""
+    return [source for source in SOURCES if Role(role) in TABLE.get(NEEDS[source], frozenset())]
+
+
+def silent_sources(participant: Participant) -> list[str]:
+    """What the database says is off, and therefore is not forwarded."""
+    on = {
+        "mic": participant.mic,
+        "camera": participant.camera,
+        "screen": participant.screen,
+        "screen_audio": participant.screen,
+    }
+    return [source for source in SOURCES if not on[source]]
+
+
+def ice_servers(participant: Participant) -> list[dict[str, Any]]:
+    """TURN servers with credentials that end by themselves (coturn's use-auth-secret)."""
+    if not settings.TURN_URLS:
+        return []
+    name = f"{int(time.time()) + TURN_SECONDS}:{participant.public_id}"
+    # SHA-1 is what that scheme asks for; as an HMAC key it is not weakened by collisions.
+    digest = hmac.new(settings.TURN_SECRET.encode(), name.encode(), hashlib.sha1).digest()
+    return [{"urls": settings.TURN_URLS, "username": name, "credential": base64.b64encode(digest).decode()}]
+
+
+def tell(session: Session, op: str, *, peer: str | None = None, data: dict[str, Any] | None = None) -> None:
+    """On commit, have the session's worker do `op`, wherever the room is by then."""
+
+    def send() -> None:
+        node = Session.objects.filter(pk=session.pk).values_list("node", flat=True).first()
+        if node:
+            client.tell(node, op, room=str(session.room_id), peer=peer, data=data)
+
+    # robust: the database has changed already, and whoever connects to the worker next brings it along.
+    transaction.on_commit(send, robust=True)
+
+
+def tell_pause(participant: Participant, sources: list[str], *, paused: bool) -> None:
+    data = {"sources": sources, "paused": paused}
+    tell(participant.session, "peer.pause", peer=participant.public_id, data=data)
+
+
+def tell_permit(participant: Participant) -> None:
+    data = {"publish": publish_sources(participant.role)}
+    tell(participant.session, "peer.permit", peer=participant.public_id, data=data)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is needed to connect one participant's media: where, as which generation, with which rights."""
+
+    participant: Participant
+    placement: placement.Placement
+    generation: int
+
+    @property
+    def add(self) -> dict[str, Any]:
+        role = self.participant.role
+        return {
+            "generation": self.generation,
+            "name": self.participant.name,
+            "publish": publish_sources(role),
+        }
+
+    @property
+    def pause(self) -> dict[str, Any]:
+        return {"sources": silent_sources(self.participant), "paused": True}
+
+
+def plan_connection(*, actor: Actor) -> Plan:
+    """Place the room if need be and begin a new generation of the actor's media. Raises RoomError."""
+    participant = present(actor)
+    placed = placement.place_session(participant.session_id, by_channel=participant.channel)
+    Participant.objects.filter(pk=participant.pk).update(generation=F("generation") + 1)
+    participant.refresh_from_db(fields=["generation", "mic", "camera", "screen", "role"])
+    return Plan(participant, placed, participant.generation)
+
+
+def announce_placed(session_id: int) -> None:
+    """The worker has taken the room: whoever has something to arm there does it now."""
+    session = Session.objects.select_related("meeting").get(pk=session_id)
+    media_placed.send_robust(sender=Session, session=session)
+
+
+@dataclass(frozen=True)
+class Target:
+    node: str
+    room: str
+    peer: str
+    generation: int
+    publish: list[str]
+
+
+def target_of(*, actor: Actor) -> Target:
+    """Where the actor's media is. Raises RoomError."""
+    participant = present(actor)
+    session = participant.session
+    return Target(
+        session.node,
+        str(session.room_id),
+        participant.public_id,
+        participant.generation,
+        publish_sources(participant.role),
+    )
+
+
+def reproject(node: str, instance: str) -> None:
+    """Tell a worker whose link was away what it may have missed: who is gone, and what is on and off."""
+    for session in Session.objects.filter(node=node, node_instance=instance, ended_at=None):
+        room = str(session.room_id)
+        for participant in session.participants.exclude(generation=0):
+            if participant.state != Participant.State.IN:
+                client.tell(node, "peer.remove", room=room, peer=participant.public_id)
+                continue
+            off = silent_sources(participant)
+            on = [source for source in SOURCES if source not in off]
+            permit = {"publish": publish_sources(participant.role)}
+            client.tell(node, "peer.permit", room=room, peer=participant.public_id, data=permit)
+            for sources, paused in ((off, True), (on, False)):
+                data = {"sources": sources, "paused": paused}
+                client.tell(node, "peer.pause", room=room, peer=participant.public_id, data=data)

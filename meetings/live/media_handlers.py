@@ -1,0 +1,118 @@
+"""The requests and events of docs/protocol.md 1.8: passed between the browser and the media worker."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from django.utils.translation import gettext as _
+
+from media_gateway import client
+from media_gateway.client import GatewayError
+from meetings.live import media, placement, protocol
+from meetings.live.connection import Handler, Reply, in_thread
+from meetings.live.errors import RoomError
+from meetings.permissions.decide import Decision, Refused
+
+log = logging.getLogger("plenum.live")
+
+
+def _as_room_error(error: GatewayError) -> RoomError:
+    """What a worker's refusal means to a browser."""
+    if error.code == "bad_sdp":
+        return RoomError("bad_sdp", _("This session description cannot be used."))
+    if error.code == "stale_generation":
+        return _stale()
+    if error.code == "bad_request":
+        return RoomError("bad_message", _("The media server did not understand this."))
+    if error.code == "forbidden":
+        return RoomError("forbidden", _("Your role does not allow this."))
+    return RoomError("media_unavailable", _("Audio and video are not available just now."))
+
+
+def _stale() -> RoomError:
+    return RoomError("stale_generation", _("The media connection has been renewed meanwhile."))
+
+
+async def connect(consumer: Any, data: dict[str, Any]) -> Reply:
+    plan: media.Plan = await in_thread(media.plan_connection, actor=consumer.actor)
+    placed, room, peer = plan.placement, str(plan.participant.session.room_id), plan.participant.public_id
+    consumer.generation = plan.generation
+    try:
+        reply = await client.request(placed.node, "peer.add", room=room, peer=peer, data=plan.add)
+        if plan.pause["sources"]:
+            await client.request(placed.node, "peer.pause", room=room, peer=peer, data=plan.pause)
+    except GatewayError as error:
+        log.warning("media of %s at %s: %s", peer, placed.node, error)
+        if placed.moved:
+            await in_thread(placement.unplace_session, plan.participant.session_id, placed)
+        raise _as_room_error(error) from error
+    if placed.moved:
+        await in_thread(media.announce_placed, plan.participant.session_id)
+    return Reply(
+        {
+            "generation": plan.generation,
+            "ice_servers": media.ice_servers(plan.participant),
+            "subscribe": reply.get("subscribe"),
+        }
+    )
+
+
+async def _ask(
+    consumer: Any, op: str, generation: int, data: dict[str, Any], sources: set[str]
+) -> dict[str, Any]:
+    target: media.Target = await in_thread(media.target_of, actor=consumer.actor)
+    if generation != target.generation:
+        raise _stale()
+    refused = sources - set(target.publish)
+    if refused:
+        rule = media.NEEDS[sorted(refused)[0]]
+        raise Refused(Decision(False, rule, _("Your role does not allow this.")))
+    try:
+        return await client.request(target.node, op, room=target.room, peer=target.peer, data=data)
+    except GatewayError as error:
+        if error.code == "not_found":
+            # The worker knows nothing of this peer: only a new beginning helps.
+            await consumer.event("media.reset", {"reason": "unknown_peer"})
+        raise _as_room_error(error) from error
+
+
+async def publish(consumer: Any, data: dict[str, Any]) -> Reply:
+    generation = protocol.number(data, "generation")
+    tracks = protocol.tracks(data, media.SOURCES)
+    offer = {"generation": generation, "sdp": protocol.sdp(data), "tracks": tracks}
+    reply = await _ask(consumer, "peer.publish", generation, offer, {track["source"] for track in tracks})
+    return Reply({"generation": generation, "sdp": reply["sdp"]})
+
+
+async def answer(consumer: Any, data: dict[str, Any]) -> Reply:
+    generation = protocol.number(data, "generation")
+    reply = {"generation": generation, "version": protocol.number(data, "version"), "sdp": protocol.sdp(data)}
+    await _ask(consumer, "peer.answer", generation, reply, set())
+    return Reply()
+
+
+HANDLERS: dict[str, Handler] = {"media.connect": connect, "media.publish": publish, "media.answer": answer}
+
+
+async def pass_on(consumer: Any, message: dict[str, Any]) -> None:
+    """An event of the worker, as the browser is to hear it; what belongs to an older generation is dropped.
+    """
+    event, generation, data = message["event"], message["generation"], message["data"]
+    if event == "speaker":
+        await consumer.event("speaker.changed", {"participants": data.get("peers", [])})
+        return
+    if message["peer"] != consumer.public_id:
+        return
+    if event == "request.failed":
+        await consumer.event("media.reset", {"reason": "out_of_step"})
+    elif generation is not None and generation != consumer.generation:
+        return
+    elif event == "subscribe.offer":
+        offer = {"generation": consumer.generation, "version": data["version"], "sdp": data["sdp"]}
+        await consumer.event("media.offer", offer)
+    elif event == "peer.state":
+        state = {"generation": consumer.generation, "pc": data["pc"], "state": data["state"]}
+        await consumer.event("media.state", state)
+    elif event == "peer.gone":
+        await consumer.event("media.reset", {"reason": "no_consent"})

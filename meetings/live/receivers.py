@@ -1,0 +1,28 @@
+"""What a running session does when its media worker comes, goes, or takes its room."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.dispatch import receiver
+
+from media_gateway.models import MediaNode
+from media_gateway.signals import node_down, node_up, rooms_claimed
+from meetings.live import media, placement
+
+
+@receiver(node_down)
+def reconnect_rooms(node: MediaNode, instance: str, **kwargs: Any) -> None:
+    if node.kind == MediaNode.Kind.MEDIA:
+        placement.release_rooms(node.name, instance)
+
+
+@receiver(node_up)
+def restate_rooms(node: MediaNode, **kwargs: Any) -> None:
+    if node.kind == MediaNode.Kind.MEDIA:
+        media.reproject(node.name, node.instance)
+
+
+@receiver(rooms_claimed)
+def claim_rooms(node: str, instance: str, **kwargs: Any) -> list[str]:
+    return placement.rooms_on(node, instance)

@@ -1,0 +1,11 @@
+"""Sent on commit, for other topics to follow.
+
+`session_ended(session=Session)`: it is over; minutes and recordings take it from here.
+`media_placed(session=Session)`: its room came to be on a media worker (anew); a running recording is re-
+armed.
+"""
+
+from django.dispatch import Signal
+
+session_ended = Signal()
+media_placed = Signal()
