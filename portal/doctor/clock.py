@@ -44,24 +44,32 @@ def clock() -> Iterator[Finding]:
 def _offsets() -> Iterator[tuple[str, float]]:
     """Seconds that each server is ahead of this machine, half the round trip taken off."""
     if connection.vendor == "postgresql":
-        try:
-            with connection.cursor() as cursor:
-                began = time.time()
-                cursor.execute("SELECT extract(epoch FROM clock_timestamp())")
-                row = cursor.fetchone()
-                yield "the database", float(row[0]) - (began + time.time()) / 2
-        except DatabaseError:
-            return  # its own check tells
+        yield from _offsets_of_database()
     if settings.ENV["REDIS_URL"]:
-        client = redis.Redis.from_url(settings.REDIS_URL, socket_timeout=3.0, socket_connect_timeout=3.0)
-        try:
+        yield from _offsets_of_broker()
+
+
+def _offsets_of_database() -> Iterator[tuple[str, float]]:
+    try:
+        with connection.cursor() as cursor:
             began = time.time()
-            seconds, microseconds = client.time()
-            yield "the broker", seconds + microseconds / 1e6 - (began + time.time()) / 2
-        except redis.RedisError:
-            return
-        finally:
-            client.close()
+            cursor.execute("SELECT extract(epoch FROM clock_timestamp())")
+            row = cursor.fetchone()
+            yield "the database", float(row[0]) - (began + time.time()) / 2
+    except DatabaseError:
+        return  # its own check tells
+
+
+def _offsets_of_broker() -> Iterator[tuple[str, float]]:
+    client = redis.Redis.from_url(settings.REDIS_URL, socket_timeout=3.0, socket_connect_timeout=3.0)
+    try:
+        began = time.time()
+        seconds, microseconds = client.time()
+        yield "the broker", seconds + microseconds / 1e6 - (began + time.time()) / 2
+    except redis.RedisError:
+        return  # its own check tells
+    finally:
+        client.close()
 
 
 def _jump() -> float:
