@@ -80,9 +80,9 @@ def split_epochs(media: Floats, arrivals: Floats) -> list[slice]:
     starts = [0]
     for index in np.flatnonzero(np.abs(np.diff(delay)) > GAP_S) + 1:
         before = delay[starts[-1] : index]
-        recent = media[starts[-1] : index] >= media[index - 1] - LOOK_S
-        after = delay[index:][(media[index:] <= media[index] + LOOK_S) & (media[index:] >= media[index])]
-        if len(after) and abs(float(after.min()) - float(before[recent].min())) > JUMP_S:
+        recent = arrivals[starts[-1] : index] >= arrivals[index - 1] - LOOK_S
+        after = delay[index:][arrivals[index:] <= arrivals[index] + LOOK_S]
+        if abs(float(after.min()) - float(before[recent].min())) > JUMP_S:
             starts.append(int(index))
     return [slice(a, b) for a, b in zip(starts, [*starts[1:], len(media)], strict=True)]
 

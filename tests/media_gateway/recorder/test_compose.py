@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import av
@@ -14,7 +15,7 @@ from media_gateway.recorder.loudness import RATE, block_powers, integrated_loudn
 from media_gateway.recorder.painter import BACKGROUND, TILE
 
 from .conftest import Studio, near
-from .feeder import SECOND, START_NS, Stream, add_audio, add_video, picture, tone
+from .feeder import SECOND, START_NS, Stream, add_audio, add_video, picture, spoil, tone
 
 RED, GREEN, BLUE, YELLOW = (200, 40, 40), (40, 170, 60), (50, 60, 210), (210, 190, 40)
 
@@ -72,7 +73,7 @@ async def test_the_index_stands_in_front_and_every_two_seconds_can_be_sought(stu
         keys = [
             float(packet.pts * packet.time_base) for packet in container.demux(stream) if packet.is_keyframe
         ]
-        assert max(b - a for a, b in zip(keys, keys[1:], strict=False)) <= 2.0
+        assert max(b - a for a, b in pairwise(keys)) <= 2.0
         for wanted, color in ((7.0, YELLOW), (1.0, RED), (5.0, BLUE), (3.0, GREEN)):
             container.seek(int(wanted * av.time_base), backward=True)
             frame = next(frame for frame in container.decode(stream) if frame.time >= wanted - 0.021)
@@ -251,8 +252,6 @@ async def test_sound_and_picture_are_in_step(studio: Studio) -> None:
 
 
 async def test_loss_duplicates_and_disorder_do_not_stop_the_film(studio: Studio) -> None:
-    from .feeder import spoil
-
     def draw(at: float) -> np.ndarray:
         return picture(RED if at < 2 else BLUE)
 
