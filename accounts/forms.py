@@ -8,16 +8,17 @@ from typing import Any
 from django import forms
 from django.conf import settings
 from django.http import HttpRequest
-from django.utils.translation import get_language
+from django.utils.translation import get_language, gettext_lazy
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
 
 from accounts.models import User
 from accounts.zones import clean_zone, zone_names
 
 
 class ZoneInput(forms.TextInput):
-    """A text field that completes: searchable by typing, works without scripts, 400 names in one `<datalist>`."""
+    """A text field that completes: searchable by typing, works without scripts, 400 names in one
+    `<datalist>`.
+    """
 
     template_name = "accounts/zone_input.html"
 
@@ -57,7 +58,9 @@ _DIRECTION_MARKS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u
 
 
 class NameField(forms.CharField):
-    """What others see: 1–80 characters; no control characters, and nothing that turns the writing direction."""
+    """What others see: 1–80 characters; no control characters, and nothing that turns the writing
+    direction.
+    """
 
     def __init__(self, **kwargs: Any) -> None:
         kwargs.setdefault("label", gettext_lazy("Name"))
@@ -82,7 +85,9 @@ class SignupForm(forms.Form):
 
     name = NameField(help_text=gettext_lazy("As others see it in meetings."))
     language = language_field()
-    time_zone = ZoneField(fill_from_browser=True, required=False, help_text=gettext_lazy("Times are shown in it."))
+    time_zone = ZoneField(
+        fill_from_browser=True, required=False, help_text=gettext_lazy("Times are shown in it.")
+    )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -112,4 +117,6 @@ class SettingsForm(forms.Form):
             "time_zone": user.time_zone,
             **self.initial,
         }
-        self.fields["time_zone"].help_text = _("Empty: the portal's zone, %(zone)s.") % {"zone": settings.TIME_ZONE}
+        self.fields["time_zone"].help_text = _("Empty: the portal's zone, %(zone)s.") % {
+            "zone": settings.TIME_ZONE
+        }

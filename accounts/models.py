@@ -93,10 +93,10 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         self.email = self.email.strip().lower()
-        # Django admin asks `is_staff`; here the role alone decides.
-        self.is_staff = self.role == self.Role.ADMIN
+        # Django admin asks `is_staff` and single permissions; here the role alone decides.
+        self.is_staff = self.is_superuser = self.role == self.Role.ADMIN
         if kwargs.get("update_fields") and "role" in kwargs["update_fields"]:
-            kwargs["update_fields"] = {*kwargs["update_fields"], "is_staff"}
+            kwargs["update_fields"] = {*kwargs["update_fields"], "is_staff", "is_superuser"}
         super().save(*args, **kwargs)
 
     def get_full_name(self) -> str:

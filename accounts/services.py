@@ -11,7 +11,9 @@ from accounts.models import User
 
 
 @transaction.atomic
-def change_own_settings(user: User, *, name: str, language: str, time_zone: str, ip: str | None = None) -> User:
+def change_own_settings(
+    user: User, *, name: str, language: str, time_zone: str, ip: str | None = None
+) -> User:
     """Save what people may change of themselves; writes an audit row only when something changed."""
     fields = ("name", "language", "time_zone")
     before = {field: getattr(user, field) for field in fields}

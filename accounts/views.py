@@ -34,6 +34,8 @@ def settings_page(request: HttpRequest) -> HttpResponse:
         # The language switch sets a cookie that would win over what was just chosen here.
         response.delete_cookie(settings.LANGUAGE_COOKIE_NAME, path=settings.LANGUAGE_COOKIE_PATH)
         return response
-    memberships = ClassMembership.objects.filter(user=user).select_related("class_group").order_by("class_group__name")
+    memberships = (
+        ClassMembership.objects.filter(user=user).select_related("class_group").order_by("class_group__name")
+    )
     context = {"form": form, "memberships": memberships}
     return render(request, "accounts/settings.html", context, status=422 if form.errors else 200)

@@ -19,7 +19,9 @@ def zone_names() -> tuple[str, ...]:
 
 
 def clean_zone(value: str) -> str:
-    """The IANA name meant by what was typed: any case, spaces for underscores. Raises ValueError if unknown."""
+    """The IANA name meant by what was typed: any case, spaces for underscores. Raises ValueError if
+    unknown.
+    """
     wanted = value.strip().replace(" ", "_").lower()
     if not wanted:
         return ""

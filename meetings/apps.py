@@ -7,4 +7,8 @@ class MeetingsConfig(AppConfig):
     verbose_name = _("Meetings")
 
     def ready(self) -> None:
-        from meetings.live import receivers  # noqa: F401 - connects the gateway's signals
+        # Each of these connects signals when it is imported.
+        import meetings.live.receivers
+        import meetings.minutes.receivers
+        import meetings.permissions.link_accounts
+        import meetings.recordings.receivers  # noqa: F401

@@ -11,7 +11,9 @@ from meetings.scheduling.models import Meeting
 
 
 class AgendaItem(models.Model):
-    meeting = models.ForeignKey(Meeting, on_delete=models.CASCADE, related_name="agenda", verbose_name=_("meeting"))
+    meeting = models.ForeignKey(
+        Meeting, on_delete=models.CASCADE, related_name="agenda", verbose_name=_("meeting")
+    )
     position = models.PositiveIntegerField(_("position"), default=0)
     title = models.CharField(_("title"), max_length=200)
     minutes = models.PositiveIntegerField(_("minutes"), null=True, blank=True)
@@ -26,13 +28,17 @@ class AgendaItem(models.Model):
 
 
 class Minutes(models.Model):
-    """The minutes of one session. The facts (who, when, chat, files, recording) are read from their own rows."""
+    """The minutes of one session. The facts (who, when, chat, files, recording) are read from their own
+    rows.
+    """
 
     class State(models.TextChoices):
         DRAFT = "draft", _("Draft")
         APPROVED = "approved", _("Approved")
 
-    session = models.OneToOneField(Session, on_delete=models.PROTECT, related_name="minutes", verbose_name=_("session"))
+    session = models.OneToOneField(
+        Session, on_delete=models.PROTECT, related_name="minutes", verbose_name=_("session")
+    )
     state = models.CharField(_("state"), max_length=10, choices=State.choices, default=State.DRAFT)
     summary = models.TextField(_("summary"), blank=True, max_length=20_000)
     version = models.PositiveIntegerField(default=1, editable=False)
@@ -40,7 +46,12 @@ class Minutes(models.Model):
     updated_at = models.DateTimeField(_("changed"), auto_now=True)
     approved_at = models.DateTimeField(_("approved"), null=True, blank=True)
     approved_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+", verbose_name=_("approved by")
+        settings.AUTH_USER_MODEL,
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="+",
+        verbose_name=_("approved by"),
     )
 
     class Meta:
@@ -55,7 +66,9 @@ class Minutes(models.Model):
 class MinutesNote(models.Model):
     """What was said under one agenda item."""
 
-    minutes = models.ForeignKey(Minutes, on_delete=models.CASCADE, related_name="notes", verbose_name=_("minutes"))
+    minutes = models.ForeignKey(
+        Minutes, on_delete=models.CASCADE, related_name="notes", verbose_name=_("minutes")
+    )
     position = models.PositiveIntegerField(_("position"), default=0)
     title = models.CharField(_("title"), max_length=200)
     body = models.TextField(_("notes"), blank=True, max_length=20_000)
@@ -70,7 +83,9 @@ class MinutesNote(models.Model):
 
 
 class Decision(models.Model):
-    minutes = models.ForeignKey(Minutes, on_delete=models.CASCADE, related_name="decisions", verbose_name=_("minutes"))
+    minutes = models.ForeignKey(
+        Minutes, on_delete=models.CASCADE, related_name="decisions", verbose_name=_("minutes")
+    )
     position = models.PositiveIntegerField(_("position"), default=0)
     text = models.CharField(_("decision"), max_length=500)
 
@@ -84,11 +99,18 @@ class Decision(models.Model):
 
 
 class ActionItem(models.Model):
-    minutes = models.ForeignKey(Minutes, on_delete=models.CASCADE, related_name="actions", verbose_name=_("minutes"))
+    minutes = models.ForeignKey(
+        Minutes, on_delete=models.CASCADE, related_name="actions", verbose_name=_("minutes")
+    )
     position = models.PositiveIntegerField(_("position"), default=0)
     text = models.CharField(_("action"), max_length=500)
     owner = models.ForeignKey(
-        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="action_items", verbose_name=_("owner")
+        settings.AUTH_USER_MODEL,
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="action_items",
+        verbose_name=_("owner"),
     )
     owner_name = models.CharField(_("owner"), max_length=80, blank=True)
     due_date = models.DateField(_("due"), null=True, blank=True)

@@ -44,6 +44,7 @@ class Capability(StrEnum):
     RECORDING_DELETE = "recording.delete"
     MINUTES_VIEW = "minutes.view"
     MINUTES_EDIT = "minutes.edit"
+    MINUTES_REOPEN = "minutes.reopen"
 
 
 H, C, P, G, A = Role.HOST, Role.COHOST, Role.PARTICIPANT, Role.GUEST, Role.ADMIN
@@ -72,6 +73,7 @@ TABLE: dict[Capability, frozenset[Role]] = {
     Capability.RECORDING_DELETE: frozenset({H, A}),
     Capability.MINUTES_VIEW: frozenset({H, C, P, G}),
     Capability.MINUTES_EDIT: frozenset({H, C}),
+    Capability.MINUTES_REOPEN: frozenset({H}),
 }
 
 # What one has to ask whom for, shown with every refusal.
@@ -81,6 +83,7 @@ WHO_DECIDES: dict[Capability, str | Promise] = {
     Capability.RECORDING_DELETE: _("The organiser or an administrator can do this."),
     Capability.PARTICIPANT_PROMOTE: _("Only the host can do this."),
     Capability.MEETING_EDIT: _("Only the organiser can do this."),
+    Capability.MINUTES_REOPEN: _("Only the organiser can open approved minutes again."),
 }
 HOSTS_DECIDE = _("The host or a co-host can do this, or make you co-host.")
 

@@ -38,7 +38,9 @@ def decide(actor: Actor, capability: Capability, meeting: Meeting) -> Decision:
     if actor.is_system:
         return Decision(True, capability)
     role = actor.role_in(meeting)
-    if role not in TABLE.get(capability, frozenset()):
+    roles = TABLE.get(capability, frozenset())
+    # An administrator who is also invited keeps what administrators may do.
+    if role not in roles and not (Role.ADMIN in roles and _is_admin(actor)):
         who = str(WHO_DECIDES.get(capability, HOSTS_DECIDE))
         message = _("You have no part in this meeting.") if role is Role.OUTSIDER else _("Your role does not allow this.")
         return Decision(False, capability, message, who)
@@ -50,6 +52,10 @@ def decide(actor: Actor, capability: Capability, meeting: Meeting) -> Decision:
             _("The organiser can switch it on in the meeting's settings."),
         )
     return Decision(True, capability)
+
+
+def _is_admin(actor: Actor) -> bool:
+    return actor.user is not None and actor.user.is_active and actor.user.role == actor.user.Role.ADMIN
 
 
 def require(actor: Actor, capability: Capability, meeting: Meeting) -> None:

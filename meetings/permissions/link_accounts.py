@@ -25,7 +25,12 @@ def link_invitations(user: User, email: str) -> int:
         invitation.user = user
         invitation.save(update_fields=["user"])
     if found:
-        record("invitation.linked", user, user=user, after={"invitations": [invitation.pk for invitation in found]})
+        record(
+            "invitation.linked",
+            user,
+            user=user,
+            after={"invitations": [invitation.pk for invitation in found]},
+        )
     return len(found)
 
 

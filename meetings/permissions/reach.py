@@ -21,7 +21,9 @@ def meetings_allowing(user: User, capability: Capability) -> QuerySet[Meeting]:
     Leaves out what administrators may do everywhere: lists show one's own meetings.
     """
     roles = TABLE.get(capability, frozenset())
-    invited = Invitation.objects.filter(meeting=OuterRef("pk"), user=user, revoked_at=None).order_by("name", "email")
+    invited = Invitation.objects.filter(meeting=OuterRef("pk"), user=user, revoked_at=None).order_by(
+        "name", "email"
+    )
     was_in = (
         Participant.objects.filter(session__meeting=OuterRef("pk"), user=user)
         .exclude(joined_at=None)

@@ -23,6 +23,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from accounts.audit import record
+from meetings.jobs import start_job
 from meetings.live.models import Participant
 from meetings.permissions.actor import Actor
 from meetings.permissions.capabilities import Capability
@@ -52,7 +53,9 @@ def due_compositions() -> QuerySet[Recording]:
 
 
 def claim(recording_id: int) -> Recording | None:
-    """Take the recording for composing: a copy of the row whose `claim` is ours, or None if it is not to be had."""
+    """Take the recording for composing: a copy of the row whose `claim` is ours, or None if it is not to be
+    had.
+    """
     token = uuid.uuid4()
     taken = (
         due_compositions()
@@ -158,7 +161,9 @@ def participant_names(recording: Recording) -> dict[str, str]:
 
 @transaction.atomic
 def give_up_or_wait(recording: Recording, error: BaseException) -> int | None:
-    """A composition failed: seconds until the next try, or None when it was the last (the row is FAILED then)."""
+    """A composition failed: seconds until the next try, or None when it was the last (the row is FAILED
+    then).
+    """
     text = f"{type(error).__name__}: {error}"[:4000]
     held = _held(recording).select_for_update().first()
     if held is None:
@@ -195,8 +200,16 @@ def compose_again(recording: Recording, *, actor: Actor) -> Recording:
     current.claim = current.claimed_at = None
     current.save(update_fields=["state", "attempts", "progress", "error", "claim", "claimed_at"])
     after = {"state": current.state, "error": ""}
-    record("recording.compose_again", current, user=actor.user, label=actor.label, ip=actor.ip, before=before, after=after)
-    transaction.on_commit(lambda: compose_recording.delay(current.pk))
+    record(
+        "recording.compose_again",
+        current,
+        user=actor.user,
+        label=actor.label,
+        ip=actor.ip,
+        before=before,
+        after=after,
+    )
+    transaction.on_commit(lambda: start_job(compose_recording, current.pk))
     return current
 
 
@@ -209,4 +222,3 @@ def has_tracks(directory: Path) -> bool:
 
 def _ns(moment: dt.datetime) -> int:
     return int(moment.timestamp() * 1_000_000) * 1000
-

@@ -1,31 +1,28 @@
-"""What can go wrong with a recording, with the error code of the room protocol (docs/protocol.md 1.4)."""
+"""What can go wrong with a recording, as the room protocol says it (docs/protocol.md 1.4)."""
 
 from __future__ import annotations
 
-
-class RecordingError(Exception):
-    """`code` is for programs, the text for people."""
-
-    code = "internal"
-
-    @property
-    def message(self) -> str:
-        return str(self)
+from meetings.live.errors import RoomError
 
 
-class RecordingConflict(RecordingError):
-    """The recording is not in the state that the request needs: already running, not running, being prepared."""
+class RecordingConflict(RoomError):
+    """The recording is not in the state that the request needs: already running, not running, being
+    prepared.
+    """
 
-    code = "conflict"
+    def __init__(self, message: str) -> None:
+        super().__init__("conflict", message)
 
 
-class SessionOver(RecordingError):
+class SessionOver(RoomError):
     """The session has ended meanwhile."""
 
-    code = "ended"
+    def __init__(self, message: str) -> None:
+        super().__init__("ended", message)
 
 
-class MediaUnavailable(RecordingError):
+class MediaUnavailable(RoomError):
     """No recording worker, or it or the media worker refused; nothing was started."""
 
-    code = "media_unavailable"
+    def __init__(self, message: str) -> None:
+        super().__init__("media_unavailable", message)

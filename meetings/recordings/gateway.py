@@ -37,7 +37,9 @@ class Target:
 
 @dataclass(frozen=True)
 class Armed:
-    """`recorder` journals; `attached` says that the media worker sends to it, or that no worker has the room yet."""
+    """`recorder` journals; `attached` says that the media worker sends to it, or that no worker has the
+    room yet.
+    """
 
     recorder: str
     attached: bool
@@ -57,7 +59,9 @@ def choose_recorder(target: Target) -> str:
     candidates = list(recorders)
     if not candidates:
         raise MediaUnavailable("no recording worker is connected")
-    best = min(candidates, key=lambda node: (node.name != target.recorder, node.load.get("rooms", 0), node.name))
+    best = min(
+        candidates, key=lambda node: (node.name != target.recorder, node.load.get("rooms", 0), node.name)
+    )
     return best.name
 
 
@@ -75,7 +79,9 @@ def arm(target: Target) -> Armed:
         return Armed(recorder, attached=True)
     record = {"recording": target.key, "address": reply["address"], "token": reply["token"]}
     try:
-        client.sync_request(target.media_node, "room.record", room=target.room, data=record, timeout=TIMEOUT_S)
+        client.sync_request(
+            target.media_node, "room.record", room=target.room, data=record, timeout=TIMEOUT_S
+        )
     except GatewayError as error:
         if error.code == "not_found":
             # The room is placed there but nobody has connected yet; it exists with the first peer.

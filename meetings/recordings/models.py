@@ -22,7 +22,9 @@ class Recording(models.Model):
         FAILED = "failed", _("Failed")
 
     key = models.UUIDField(_("key"), default=uuid.uuid4, unique=True, editable=False)
-    session = models.ForeignKey(Session, on_delete=models.PROTECT, related_name="recordings", verbose_name=_("session"))
+    session = models.ForeignKey(
+        Session, on_delete=models.PROTECT, related_name="recordings", verbose_name=_("session")
+    )
     state = models.CharField(_("state"), max_length=10, choices=State.choices, default=State.RECORDING)
     started_at = models.DateTimeField(_("started"), default=timezone.now)
     stopped_at = models.DateTimeField(_("stopped"), null=True, blank=True)
@@ -45,7 +47,9 @@ class Recording(models.Model):
         verbose_name_plural = _("recordings")
         ordering = ["-started_at"]
         constraints = [
-            models.UniqueConstraint(fields=["session"], condition=Q(state="recording"), name="one_live_recording_per_session")
+            models.UniqueConstraint(
+                fields=["session"], condition=Q(state="recording"), name="one_live_recording_per_session"
+            )
         ]
 
     def __str__(self) -> str:

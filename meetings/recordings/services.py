@@ -11,15 +11,17 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from accounts.audit import record
+from meetings.jobs import start_job
 from meetings.live.events import send_to_session
 from meetings.live.models import Session
+from meetings.live.payloads import recording_json
 from meetings.permissions.actor import Actor
 from meetings.permissions.capabilities import Capability
 from meetings.permissions.decide import require
 from meetings.recordings import gateway
 from meetings.recordings.errors import MediaUnavailable, RecordingConflict, SessionOver
 from meetings.recordings.models import Recording
-from meetings.recordings.selectors import live_recording, recording_json
+from meetings.recordings.selectors import live_recording
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +49,9 @@ def start_recording(session: Session, *, actor: Actor) -> Recording:
         _remove_files(recording)
         if isinstance(error, MediaUnavailable):
             log.warning("recording of session %s cannot start: %s", session.pk, error)
-            raise MediaUnavailable(_("Recording is not available right now. The meeting goes on; try again.")) from error
+            raise MediaUnavailable(
+                _("Recording is not available right now. The meeting goes on; try again.")
+            ) from error
         raise
     with transaction.atomic():
         recording.node = armed.recorder
@@ -71,7 +75,7 @@ def _after_start(recording: Recording, attached: bool) -> None:
 
     send_to_session(recording.session, "recording.changed", {"recording": recording_json(recording)})
     if not attached:
-        rearm_session.apply_async((recording.session_id,), countdown=1)
+        start_job(rearm_session, recording.session_id, countdown=1)
 
 
 def _claim(session: Session, actor: Actor) -> Recording:
@@ -90,7 +94,9 @@ def _claim(session: Session, actor: Actor) -> Recording:
 
 
 def stop_recording(session: Session, *, actor: Actor) -> Recording:
-    """Stop recording `session` (RECORDING_CONTROL) and have it composed. Raises Refused or RecordingConflict."""
+    """Stop recording `session` (RECORDING_CONTROL) and have it composed. Raises Refused or
+    RecordingConflict.
+    """
     require(actor, Capability.RECORDING_CONTROL, session.meeting)
     return _stop(session, actor)
 
@@ -130,13 +136,14 @@ def _after_stop(recording: Recording) -> None:
 
     send_to_session(recording.session, "recording.changed", {"recording": None})
     gateway.disarm(gateway.Target.of(recording))
-    compose_recording.delay(recording.pk)
+    start_job(compose_recording, recording.pk)
 
 
 def rearm_recording(session: Session) -> bool:
     """Make the workers follow the row again: after the room was placed anew, or a recorder came back.
 
-    True if nothing is to be recorded or all is armed. False (logged) if a worker is not ready: try again later,
+    True if nothing is to be recorded or all is armed. False (logged) if a worker is not ready: try again
+    later,
     as `tasks.rearm_session` does by itself.
     """
     recording = Recording.objects.filter(session_id=session.pk, state=Recording.State.RECORDING).first()
@@ -159,7 +166,7 @@ def rearm_recording(session: Session) -> bool:
 
 @transaction.atomic
 def delete_recording(recording: Recording, *, actor: Actor) -> None:
-    """Delete row and files (RECORDING_DELETE). Raises Refused, or RecordingConflict while it is being made."""
+    """Delete row and files (RECORDING_DELETE). Raises Refused, or RecordingConflict while it runs."""
     require(actor, Capability.RECORDING_DELETE, recording.session.meeting)
     # Locked: a composition that finishes now must see that the row is gone.
     current = Recording.objects.select_for_update().filter(pk=recording.pk).first()

@@ -1,4 +1,6 @@
-"""Celery jobs of recordings. Each finds its work in the rows, so a job that is lost or doubled does no harm."""
+"""Celery jobs of recordings. Each finds its work in the rows, so a job that is lost or doubled does no
+harm.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +10,7 @@ import logging
 from celery import shared_task
 from django.utils import timezone
 
+from meetings.jobs import start_job
 from meetings.live.models import Session
 from meetings.permissions.actor import SYSTEM
 from meetings.recordings import composition, services
@@ -31,7 +34,7 @@ def compose_recording(recording_id: int) -> None:
         log.exception("composing recording %s failed (attempt %d)", recording.key, recording.attempts)
         wait = composition.give_up_or_wait(recording, error)
         if wait is not None:
-            compose_recording.apply_async((recording_id,), countdown=wait + 1)
+            start_job(compose_recording, recording_id, countdown=wait + 1)
 
 
 @shared_task
@@ -48,10 +51,10 @@ def resume_compositions() -> int:
     for session_id in running.filter(node="", started_at__lt=settled, session__ended_at=None).values_list(
         "session_id", flat=True
     ):
-        rearm_session.delay(session_id)
+        start_job(rearm_session, session_id)
     due = list(composition.due_compositions().filter(stopped_at__lt=settled).values_list("pk", flat=True))
     for recording_id in due:
-        compose_recording.delay(recording_id)
+        start_job(compose_recording, recording_id)
     return len(due)
 
 
@@ -73,8 +76,10 @@ def rearm_session(self, session_id: int) -> None:  # type: ignore[no-untyped-def
 def rearm_node(node_name: str) -> int:
     """A recording worker came back: resume what it recorded. Returns how many sessions."""
     sessions = list(
-        Recording.objects.filter(node=node_name, state=Recording.State.RECORDING).values_list("session_id", flat=True)
+        Recording.objects.filter(node=node_name, state=Recording.State.RECORDING).values_list(
+            "session_id", flat=True
+        )
     )
     for session_id in sessions:
-        rearm_session.delay(session_id)
+        start_job(rearm_session, session_id)
     return len(sessions)

@@ -1,0 +1,186 @@
+"""Sessions, participants and attendance in the administration."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Count, Q, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+
+from accounts.adminbase import ReadOnlyAdmin, ReadOnlyInline, confirmed_action
+from meetings.live.models import Attendance, Participant, Session
+from meetings.live.services import end_session
+from meetings.permissions.admin_actor import admin_actor
+from meetings.recordings.models import Recording
+
+
+class LiveFilter(admin.SimpleListFilter):
+    """Sessions that run now, or are over."""
+
+    title = gettext_lazy("live")
+    parameter_name = "live"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("yes", _("Live now")), ("no", _("Ended"))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Session]) -> QuerySet[Session]:
+        if self.value() == "yes":
+            return queryset.filter(ended_at=None)
+        if self.value() == "no":
+            return queryset.exclude(ended_at=None)
+        return queryset
+
+
+class ParticipantInline(ReadOnlyInline):
+    model = Participant
+    fields = ("name", "role", "state", "user", "joined_at", "last_seen_at")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Participant]:
+        return super().get_queryset(request).select_related("user")
+
+
+class RecordingInline(ReadOnlyInline):
+    model = Recording
+    fields = ("started_at", "state", "duration_seconds", "node")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Recording]:
+        return super().get_queryset(request).select_related("session__meeting")
+
+
+@admin.register(Session)
+class SessionAdmin(ReadOnlyAdmin):
+    list_display = (
+        "meeting",
+        "is_live",
+        "here",
+        "waiting",
+        "came",
+        "node",
+        "started_at",
+        "ended_at",
+        "end_reason",
+    )
+    list_filter = (LiveFilter, "node", "end_reason")
+    list_select_related = ("meeting",)
+    search_fields = (
+        "meeting__title",
+        "meeting__code",
+        "meeting__organizer__name",
+        "meeting__organizer__email",
+        "node",
+    )
+    date_hierarchy = "started_at"
+    inlines = (ParticipantInline, RecordingInline)
+    actions = ("end",)
+    fields = ("meeting", "room_id", "started_at", "ended_at", "end_reason", "node", "node_instance")
+    readonly_fields = ("room_id",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Session]:
+        state = Participant.State
+        return (
+            super()
+            .get_queryset(request)
+            .annotate(
+                here_count=Count("participants", filter=Q(participants__state=state.IN)),
+                waiting_count=Count(
+                    "participants", filter=Q(participants__state=state.LOBBY) & ~Q(participants__channel="")
+                ),
+                came_count=Count("participants", filter=Q(participants__joined_at__isnull=False)),
+            )
+        )
+
+    @admin.display(description=gettext_lazy("live"), boolean=True, ordering="-ended_at")
+    def is_live(self, obj: Session) -> bool:
+        return obj.is_running
+
+    @admin.display(description=gettext_lazy("in the room"), ordering="here_count")
+    def here(self, obj: Any) -> int:
+        return int(obj.here_count)
+
+    @admin.display(description=gettext_lazy("in the lobby"), ordering="waiting_count")
+    def waiting(self, obj: Any) -> int:
+        return int(obj.waiting_count)
+
+    @admin.display(description=gettext_lazy("came"), ordering="came_count")
+    def came(self, obj: Any) -> int:
+        return int(obj.came_count)
+
+    @admin.action(description=gettext_lazy("End sessions for everybody"))
+    def end(self, request: HttpRequest, queryset: QuerySet[Session]) -> HttpResponse | None:
+        actor = admin_actor(request)
+
+        def done(count: int) -> str:
+            return ngettext("%(count)d session is ended.", "%(count)d sessions are ended.", count) % {
+                "count": count
+            }
+
+        return confirmed_action(
+            self,
+            request,
+            queryset,
+            action="end",
+            title=_("End these sessions?"),
+            text=_(
+                "Everybody in them is sent out now. Chat, recordings and attendance are kept, "
+                "and minutes are drafted."
+            ),
+            button=_("End the sessions"),
+            do=lambda session: end_session(session, actor=actor, reason="admin"),
+            done=done,
+        )
+
+
+class AttendanceInline(ReadOnlyInline):
+    model = Attendance
+    fields = ("joined_at", "left_at")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Attendance]:
+        return super().get_queryset(request).select_related("participant")
+
+
+@admin.register(Participant)
+class ParticipantAdmin(ReadOnlyAdmin):
+    list_display = ("name", "session", "role", "state", "user", "joined_at", "last_seen_at")
+    list_filter = ("state", "role", ("user", admin.EmptyFieldListFilter))
+    list_select_related = ("session__meeting", "user")
+    search_fields = (
+        "name",
+        "user__name",
+        "user__email",
+        "invitation__email",
+        "public_id",
+        "session__meeting__title",
+    )
+    date_hierarchy = "asked_at"
+    ordering = ("-asked_at",)
+    inlines = (AttendanceInline,)
+    # The resume key is a secret that lets its holder be this person.
+    fields = (
+        "public_id", "session", "name", "identity", "user", "invitation", "role", "state",
+        "mic", "camera", "screen", "hand_at", "asked_at", "joined_at", "last_seen_at",
+    )  # fmt: skip
+    readonly_fields = ("public_id",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Participant]:
+        return super().get_queryset(request).select_related("session__meeting", "user", "invitation__user")
+
+
+@admin.register(Attendance)
+class AttendanceAdmin(ReadOnlyAdmin):
+    list_display = ("participant", "meeting", "joined_at", "left_at", "stay")
+    list_filter = (("left_at", admin.EmptyFieldListFilter),)
+    list_select_related = ("participant__session__meeting",)
+    search_fields = ("participant__name", "participant__user__email", "participant__session__meeting__title")
+    date_hierarchy = "joined_at"
+    ordering = ("-joined_at",)
+
+    @admin.display(description=gettext_lazy("meeting"))
+    def meeting(self, obj: Attendance) -> str:
+        return obj.participant.session.meeting.title
+
+    @admin.display(description=gettext_lazy("minutes"))
+    def stay(self, obj: Attendance) -> str:
+        return "" if obj.left_at is None else f"{(obj.left_at - obj.joined_at).total_seconds() / 60:.1f}"
