@@ -1,7 +1,8 @@
-"""The server side of DTLS-SRTP (RFC 5764) on pyOpenSSL, driven by datagrams: no task, one timer while needed.
+"""DTLS-SRTP (RFC 5764) on pyOpenSSL, driven by datagrams: no task, one timer while needed.
 
-The server is always passive. OpenSSL works on memory buffers, so this class owns what the kernel would:
-cutting its output into datagrams, the retransmission timer, and answering a repeated flight at once.
+The gateway is always passive (server); the active side is for the headless client. OpenSSL works on memory
+buffers, so this class owns what the kernel would: cutting its output into datagrams, the retransmission
+timer, and answering a repeated flight at once.
 """
 
 import asyncio
@@ -55,7 +56,7 @@ class Identity:
         self.fingerprint = certificate_digest(certificate, "sha-256")
         context = SSL.Context(SSL.DTLS_METHOD)
         context.set_options(SSL.OP_NO_TICKET | SSL.OP_NO_QUERY_MTU)
-        # The peer's certificate is self-signed; what counts is its fingerprint, checked by DtlsServer.
+        # The peer's certificate is self-signed; what counts is its fingerprint, checked by DtlsAssociation.
         context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, lambda *_: True)
         context.use_certificate(certificate)
         context.use_privatekey(key)
@@ -67,7 +68,7 @@ class Identity:
         self.context = context
 
 
-class DtlsServer:
+class DtlsAssociation:
     """One association. `feed` takes datagrams, `send` gets them.
 
     `on_keys(profile, receive_key, send_key)` is called once the handshake is done *and* the peer's
@@ -82,9 +83,15 @@ class DtlsServer:
         send: Callable[[bytes], None],
         on_keys: Callable[[Profile, bytes, bytes], None],
         on_closed: Callable[[str], None],
+        *,
+        server: bool = True,
     ) -> None:
         self._ssl: SSL.Connection | None = SSL.Connection(identity.context)
-        self._ssl.set_accept_state()
+        self._server = server
+        if server:
+            self._ssl.set_accept_state()
+        else:
+            self._ssl.set_connect_state()
         self._ssl.set_ciphertext_mtu(MAX_DATAGRAM)
         self._send = send
         self._on_keys = on_keys
@@ -106,6 +113,18 @@ class DtlsServer:
         """Tell the (algorithm, value) pairs of the peer's SDP; at least one must be of a known algorithm."""
         self._fingerprints = [(name.lower(), value.upper()) for name, value in fingerprints]
         self._accept()
+
+    def start(self) -> None:
+        """As client: send the first flight."""
+        ssl = self._ssl
+        assert ssl is not None and not self._server
+        self._started = time.monotonic()
+        try:
+            ssl.do_handshake()
+        except SSL.WantReadError:
+            pass
+        self._flush()
+        self._arm()
 
     def feed(self, datagram: bytes) -> None:
         """Take one received datagram of DTLS records."""
@@ -180,7 +199,7 @@ class DtlsServer:
             return
         size = 2 * (profile.key_length + profile.salt_length)
         material = ssl.export_keying_material(b"EXTRACTOR-dtls_srtp", size)
-        receive_key, send_key = session_keys(profile, material, server=True)
+        receive_key, send_key = session_keys(profile, material, server=self._server)
         self.connected = True
         self._on_keys(profile, receive_key, send_key)
 

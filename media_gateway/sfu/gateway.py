@@ -352,10 +352,12 @@ class Gateway:
 
     def _feed_target(self, address: object) -> tuple[UdpSocket, Any]:
         """A sending socket for the recorder's address, and the address in the socket's own terms."""
+        if not isinstance(address, list | tuple) or len(address) != 2 or not isinstance(address[0], str):
+            raise GatewayError("bad_request", "address must be [ip, port]")
+        port = address[1]
         try:
-            host, port = address  # type: ignore[misc]
-            ip = ipaddress.ip_address(host)
-        except (TypeError, ValueError) as error:
+            ip = ipaddress.ip_address(address[0])
+        except ValueError as error:
             raise GatewayError("bad_request", "address must be [ip, port]") from error
         if isinstance(port, bool) or not isinstance(port, int) or not 0 < port < 65536:
             raise GatewayError("bad_request", "bad port")

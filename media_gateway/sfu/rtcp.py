@@ -218,7 +218,8 @@ def _parse_one(count: int, kind: int, body: memoryview) -> Packet | None:
         if size < 24 + 24 * count:
             raise ValueError("sender report cut off")
         reports = [ReportBlock.unpack(body, 24 + 24 * i) for i in range(count)]
-        return SenderReport(*_SENDER.unpack_from(body), reports)
+        ssrc, ntp, timestamp, packets, octets = _SENDER.unpack_from(body)
+        return SenderReport(ssrc, ntp, timestamp, packets, octets, reports)
     if kind == RECEIVER_REPORT:
         if size < 4 + 24 * count:
             raise ValueError("receiver report cut off")

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Protocol
 
-from .dtls import DtlsServer
+from .dtls import DtlsAssociation
 from .srtp import Profile, SrtpContext
 from .udp import Address, Slot
 
@@ -65,7 +65,7 @@ class Transport:
         self.srtp_out: SrtpContext | None = None
         self.srtp_handle: Any = None
         self.path_changes = 0
-        self.dtls = DtlsServer(endpoint.identity, self._send_dtls, self._on_keys, self._on_dtls_closed)
+        self.dtls = DtlsAssociation(endpoint.identity, self._send_dtls, self._on_keys, self._on_dtls_closed)
         self.restart()
 
     @property

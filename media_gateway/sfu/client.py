@@ -1,0 +1,259 @@
+"""A headless client of the gateway: full ICE to a lite server, DTLS client, SRTP. No codecs, no browser.
+
+For load generation, health checks and tests: what a browser does to the network, at a fraction of its cost.
+One `MediaClient` is one peer connection. Media goes in and comes out as plain RTP packets.
+"""
+
+import asyncio
+import secrets
+import socket
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from . import rtp, sdp, stun
+from .codecs import OPUS, SOURCES, VP8, Codec
+from .dtls import DtlsAssociation, Identity
+from .srtp import Profile, SrtpContext
+from .udp import Slot
+
+PING_EVERY = 2.0
+FIRST_PINGS = 0.1
+EXTENSIONS = {rtp.MID_URI: 4, rtp.TRANSPORT_CC_URI: 3, rtp.AUDIO_LEVEL_URI: 1}
+
+
+@dataclass(slots=True)
+class OutTrack:
+    """A track this client publishes; sequence numbers and clock are the caller's."""
+
+    source: str
+    mid: str
+    codec: Codec
+    ssrc: int
+    rtx_ssrc: int | None
+    active: bool = True
+
+
+class MediaClient:
+    """One transport to the gateway.
+
+    `on_rtp(packet)` and `on_rtcp(packet)` get decrypted packets. `drop(datagram) -> bool` may swallow
+    incoming datagrams, `drop_sent` outgoing ones: loss that is exactly repeatable.
+    """
+
+    def __init__(self, identity: Identity | None = None) -> None:
+        self.identity = identity or Identity()
+        self.ufrag = secrets.token_hex(4)
+        self.pwd = secrets.token_hex(12)
+        self.tracks: list[OutTrack] = []
+        self.on_rtp: Callable[[bytes], None] = lambda packet: None
+        self.on_rtcp: Callable[[bytes], None] = lambda packet: None
+        self.drop: Callable[[bytes], bool] | None = None
+        self.drop_sent: Callable[[bytes], bool] | None = None
+        self.connected = asyncio.Event()
+        self.closed_reason: str | None = None
+        self.remote_ufrag = self.remote_pwd = ""
+        self.rtp_received = 0
+        self.transport_number = 0
+        """the next transport-wide sequence number, for callers that write the extension"""
+        self.binding_answers = 0
+        self.pinging = True
+        self._srtp_in: SrtpContext | None = None
+        self._srtp_out: SrtpContext | None = None
+        self._slot = Slot()
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
+        self._dtls = DtlsAssociation(
+            self.identity, self._send, self._on_keys, self._on_dtls_closed, server=False
+        )
+        self._dtls_started = False
+        self._sock: socket.socket | None = None
+        self._remote: tuple[str, int] | None = None
+
+    # -- negotiation ------------------------------------------------------------
+
+    def add_track(self, source: str) -> OutTrack:
+        codec = OPUS if SOURCES[source] == "audio" else VP8
+        rtx = None if codec.rtx_payload_type is None else secrets.randbits(31) + 1
+        track = OutTrack(source, str(len(self.tracks)), codec, secrets.randbits(31) + 1, rtx)
+        self.tracks.append(track)
+        return track
+
+    def offer(self, *, name_ssrcs: bool = True) -> str:
+        """A publish offer for the tracks added so far.
+
+        Without `name_ssrcs` the server must learn them by MID.
+        """
+        lines = self._head([track.mid for track in self.tracks], "actpass")
+        for track in self.tracks:
+            codec = track.codec
+            types = [codec.payload_type]
+            if codec.rtx_payload_type is not None:
+                types.append(codec.rtx_payload_type)
+            lines += [f"m={codec.kind} 9 UDP/TLS/RTP/SAVPF {' '.join(map(str, types))}", "c=IN IP4 0.0.0.0"]
+            lines += [f"a=mid:{track.mid}", "a=sendonly" if track.active else "a=inactive", "a=rtcp-mux"]
+            lines += [f"a=extmap:{ident} {uri}" for uri, ident in EXTENSIONS.items()]
+            lines += [f"a=rtpmap:{codec.payload_type} {codec.rtpmap}"]
+            lines += [f"a=rtcp-fb:{codec.payload_type} transport-cc"]
+            if codec.rtx_payload_type is not None:
+                lines += [f"a=rtcp-fb:{codec.payload_type} nack"]
+                lines += [f"a=rtpmap:{codec.rtx_payload_type} rtx/{codec.clock_rate}"]
+                lines += [f"a=fmtp:{codec.rtx_payload_type} apt={codec.payload_type}"]
+            if name_ssrcs and track.rtx_ssrc is not None:
+                lines += [f"a=ssrc-group:FID {track.ssrc} {track.rtx_ssrc}"]
+            if name_ssrcs:
+                lines += [f"a=ssrc:{track.ssrc} cname:x"]
+        return "\r\n".join(lines) + "\r\n"
+
+    def published(self) -> list[dict[str, str]]:
+        """The `tracks` of `peer.publish`."""
+        return [{"mid": track.mid, "source": track.source} for track in self.tracks if track.active]
+
+    def answer(self, text: str, *, refuse: frozenset[str] = frozenset()) -> str:
+        """Answer a subscribe offer, taking everything but the mids in `refuse`; connects on the first one."""
+        offer = sdp.parse(text)
+        lines = self._head([section.mid for section in offer.media], "active")
+        for section in offer.media:
+            types = " ".join(map(str, section.formats))
+            lines += [f"m={section.kind} 9 UDP/TLS/RTP/SAVPF {types}", "c=IN IP4 0.0.0.0"]
+            wanted = section.sends and section.mid not in refuse
+            lines += [f"a=mid:{section.mid}", "a=recvonly" if wanted else "a=inactive", "a=rtcp-mux"]
+            for form in section.formats.values():
+                tail = f"/{form.channels}" if form.channels > 1 else ""
+                lines.append(f"a=rtpmap:{form.payload_type} {form.name}/{form.clock_rate}{tail}")
+                if form.apt is not None:
+                    lines.append(f"a=fmtp:{form.payload_type} apt={form.apt}")
+        self.connect(text)
+        return "\r\n".join(lines) + "\r\n"
+
+    def _head(self, mids: list[str], setup: str) -> list[str]:
+        return [
+            "v=0", f"o=- {secrets.randbits(31)} 1 IN IP4 127.0.0.1", "s=-", "t=0 0",
+            "a=group:BUNDLE " + " ".join(mids), f"a=ice-ufrag:{self.ufrag}", f"a=ice-pwd:{self.pwd}",
+            f"a=fingerprint:sha-256 {self.identity.fingerprint}", f"a=setup:{setup}",
+        ]  # fmt: skip
+
+    def connect(self, text: str, *, address: tuple[str, int] | None = None) -> None:
+        """Take credentials, fingerprint and candidate out of the gateway's SDP and start pinging."""
+        section = sdp.parse(text).transport_section()
+        self.remote_ufrag, self.remote_pwd = section.ice_ufrag, section.ice_pwd
+        if self._sock is not None:
+            return
+        if address is None:
+            parts = next(line for line in text.splitlines() if line.startswith("a=candidate:")).split()
+            address = parts[4], int(parts[5])
+        self._remote = address
+        self._dtls.expect(section.fingerprints)
+        self._open_socket()
+        self._ping_again(FIRST_PINGS)
+
+    def _open_socket(self) -> None:
+        assert self._remote is not None
+        family = socket.AF_INET6 if ":" in self._remote[0] else socket.AF_INET
+        sock = self._sock = socket.socket(family, socket.SOCK_DGRAM)
+        sock.setblocking(False)
+        sock.connect(self._remote)
+        self._loop.add_reader(sock.fileno(), self._readable)
+
+    def move(self) -> None:
+        """Go on from another local port, as after a change of network."""
+        self._close_socket()
+        self._open_socket()
+        self.ping()
+
+    # -- network ----------------------------------------------------------------
+
+    def ping(self) -> None:
+        """One binding request, nominating this path."""
+        username = f"{self.remote_ufrag}:{self.ufrag}".encode()
+        request = stun.binding_request(
+            secrets.token_bytes(12), username, self.remote_pwd.encode(), use_candidate=True
+        )
+        self._send(request)
+
+    def _ping_again(self, delay: float) -> None:
+        if self.pinging:
+            self.ping()
+        following = PING_EVERY if self.connected.is_set() else FIRST_PINGS
+        self._timer = self._loop.call_later(delay, self._ping_again, following)
+
+    def _send(self, datagram: bytes) -> None:
+        if self._sock is None or (self.drop_sent is not None and self.drop_sent(datagram)):
+            return
+        try:
+            self._sock.send(datagram)
+        except (BlockingIOError, ConnectionRefusedError):
+            pass  # as lost as any datagram may be
+
+    def _readable(self) -> None:
+        sock = self._sock
+        for _ in range(64):
+            if sock is None or sock is not self._sock:
+                return
+            try:
+                length = sock.recv_into(self._slot.view)
+            except (BlockingIOError, ConnectionRefusedError):
+                return
+            self._datagram(length)
+
+    def _datagram(self, length: int) -> None:
+        view = self._slot.view
+        if length < 2 or (self.drop is not None and self.drop(bytes(view[:length]))):
+            return
+        first = view[0]
+        if first < 4:
+            self.binding_answers += 1
+            if not self._dtls_started:
+                self._dtls_started = True
+                self._dtls.start()
+        elif first < 64:
+            self._dtls.feed(bytes(view[:length]))
+        elif self._srtp_in is not None:
+            if rtp.is_rtcp(view):
+                size = self._srtp_in.unprotect_rtcp(self._slot.pointer, length)
+                if size:
+                    self.on_rtcp(bytes(view[:size]))
+            else:
+                size = self._srtp_in.unprotect(self._slot.pointer, length)
+                if size:
+                    self.rtp_received += 1
+                    self.on_rtp(bytes(view[:size]))
+
+    def _on_keys(self, profile: Profile, receive_key: bytes, send_key: bytes) -> None:
+        self._srtp_in = SrtpContext(profile, receive_key, outbound=False)
+        self._srtp_out = SrtpContext(profile, send_key, outbound=True)
+        self.profile = profile
+        self.connected_at = time.monotonic()
+        self.connected.set()
+
+    def _on_dtls_closed(self, reason: str) -> None:
+        self.closed_reason = reason
+
+    def send_rtp(self, packet: bytes) -> None:
+        """Send one plain RTP packet. RuntimeError before the connection stands."""
+        self._send_protected(packet, rtcp_packet=False)
+
+    def send_rtcp(self, packet: bytes) -> None:
+        self._send_protected(packet, rtcp_packet=True)
+
+    def _send_protected(self, packet: bytes, *, rtcp_packet: bool) -> None:
+        if self._srtp_out is None:
+            raise RuntimeError("not connected")
+        protect = self._srtp_out.protect_rtcp if rtcp_packet else self._srtp_out.protect
+        data = protect(packet)
+        if data is not None:
+            self._send(data)
+
+    def _close_socket(self) -> None:
+        if self._sock is not None:
+            self._loop.remove_reader(self._sock.fileno())
+            self._sock.close()
+            self._sock = None
+
+    def close(self, *, goodbye: bool = True) -> None:
+        """Leave; without `goodbye` as if the machine had lost power."""
+        if self._timer is not None:
+            self._timer.cancel()
+        if goodbye:
+            self._dtls.close()
+        self._close_socket()

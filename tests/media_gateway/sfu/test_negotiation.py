@@ -1,0 +1,393 @@
+"""Offers and answers: what is accepted, what is refused, and that a refusal changes nothing."""
+
+import asyncio
+import json
+
+import pytest
+from aiortc.sdp import SessionDescription
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from media_gateway.sfu import sdp
+from media_gateway.sfu.client import MediaClient
+from media_gateway.sfu.gateway import Gateway, GatewayConfig, GatewayError
+from tests.media_gateway.sfu.support import ALL, IDENTITY, Harness, RawPeer, Sender, until
+
+
+@pytest.fixture
+async def harness():  # type: ignore[no-untyped-def]
+    async with Harness() as started:
+        yield started
+
+
+async def refused(harness: Harness, code: str, op: str, peer: str | None = None, **data: object) -> str:
+    with pytest.raises(GatewayError) as caught:
+        await harness.call(op, peer, **data)
+    assert caught.value.code == code, caught.value
+    return caught.value.message
+
+
+async def state(harness: Harness) -> str:
+    return json.dumps(await harness.call("room.stats"), sort_keys=True)
+
+
+# -- peers and rooms ------------------------------------------------------------
+
+
+async def test_the_first_offer_has_lines_to_connect_with(harness: Harness) -> None:
+    reply = await harness.call("peer.add", "ann", generation=1, name="Ann", publish=ALL)
+    assert reply["subscribe"]["version"] == 1
+    offer = SessionDescription.parse(reply["subscribe"]["sdp"])
+    assert [media.kind for media in offer.media] == ["audio", "video"]
+    assert {media.direction for media in offer.media} == {"inactive"}
+    assert "a=ice-lite" in reply["subscribe"]["sdp"] and "a=setup:actpass" in reply["subscribe"]["sdp"]
+    assert harness.gateway.rooms() == ["room"]
+
+
+async def test_adding_the_same_generation_again_gives_the_same_offer(harness: Harness) -> None:
+    first = await harness.call("peer.add", "ann", generation=3, name="Ann", publish=ALL)
+    assert await harness.call("peer.add", "ann", generation=3, name="Ann", publish=ALL) == first
+    await refused(harness, "stale_generation", "peer.add", "ann", generation=2, name="Ann", publish=ALL)
+    await refused(harness, "stale_generation", "peer.publish", "ann", generation=2, sdp="", tracks=[])
+    await refused(harness, "stale_generation", "peer.answer", "ann", generation=4, version=1, sdp="")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {},
+        {"generation": "1", "name": "x", "publish": []},
+        {"generation": True, "name": "x", "publish": []},
+        {"generation": -1, "name": "x", "publish": []},
+        {"generation": 1, "name": 5, "publish": []},
+        {"generation": 1, "name": "x" * 201, "publish": []},
+        {"generation": 1, "name": "x", "publish": "mic"},
+        {"generation": 1, "name": "x", "publish": ["radio"]},
+        {"generation": 1, "name": "x", "publish": [["mic"]]},
+    ],
+)
+async def test_a_bad_peer_leaves_no_room_behind(harness: Harness, data: dict[str, object]) -> None:
+    await refused(harness, "bad_request", "peer.add", "ann", **data)
+    assert harness.gateway.rooms() == []
+
+
+async def test_bad_names_and_operations(harness: Harness) -> None:
+    for op, room, peer, data in (
+        ("peer.fly", "room", "ann", {}),
+        ("peer.add", "ro om", "ann", {}),
+        ("peer.add", "room", None, {}),
+        ("peer.add", "room", "a b", {}),
+        ("peer.add", "room", "a\r\na=x", {}),
+        ("peer.add", "room", "x" * 65, {}),
+        ("peer.add", "room", "ann", []),
+        ("peer.add", None, "ann", {}),
+    ):
+        with pytest.raises(GatewayError) as caught:
+            await harness.gateway.handle(op, room, peer, data)  # type: ignore[arg-type]
+        assert caught.value.code == "bad_request"
+    assert harness.gateway.rooms() == []
+
+
+async def test_unknown_rooms_and_peers(harness: Harness) -> None:
+    for op in ("peer.publish", "peer.answer", "peer.permit", "peer.pause", "room.record", "room.stats"):
+        await refused(harness, "not_found", op, "ann", generation=1, publish=[], recording="r")
+    await harness.call("peer.add", "bob", generation=1, name="", publish=[])
+    await refused(harness, "not_found", "peer.permit", "ann", publish=[])
+    assert await harness.call("peer.remove", "ann") == {}, "removing is idempotent"
+    assert await harness.gateway.handle("room.close", "elsewhere", None, {}) == {}
+
+
+async def test_limits_are_kept(harness: Harness) -> None:
+    harness.gateway.config.max_peers_per_room = 2
+    harness.gateway.config.max_rooms = 1
+    for name in ("a", "b"):
+        await harness.call("peer.add", name, generation=1, name=name, publish=[])
+    await refused(harness, "overloaded", "peer.add", "c", generation=1, name="c", publish=[])
+    await harness.call("peer.add", "a", generation=2, name="a", publish=[])
+    with pytest.raises(GatewayError):
+        await harness.gateway.handle("peer.add", "other", "c", {"generation": 1, "name": "", "publish": []})
+    assert harness.gateway.rooms() == ["room"]
+
+
+def test_a_configuration_needs_addresses() -> None:
+    for ips in ([], ["example.org"]):
+        with pytest.raises(ValueError):
+            Gateway(GatewayConfig(advertised_ips=ips), lambda event: None)
+
+
+# -- publish offers -------------------------------------------------------------
+
+
+def offer_for(*sources: str) -> tuple[str, list[dict[str, str]]]:
+    client = MediaClient(IDENTITY)
+    for source in sources:
+        client.add_track(source)
+    return client.offer(), client.published()
+
+
+async def test_the_answer_is_good_sdp_with_what_was_asked_for(harness: Harness) -> None:
+    await harness.join("ann")
+    text, tracks = offer_for("mic", "camera")
+    reply = await harness.call("peer.publish", "ann", generation=1, sdp=text, tracks=tracks)
+    answer = SessionDescription.parse(reply["sdp"])
+    audio, video = answer.media
+    assert (audio.direction, video.direction) == ("recvonly", "recvonly")
+    assert [codec.mimeType for codec in audio.rtp.codecs] == ["audio/opus"]
+    assert [codec.mimeType for codec in video.rtp.codecs] == ["video/VP8", "video/rtx"]
+    for line in ("usedtx=1", "useinbandfec=1", "x-google-start-bitrate=", "a=setup:passive", "a=ice-lite"):
+        assert line in reply["sdp"]
+    feedback = {(fb.type, fb.parameter) for fb in video.rtp.codecs[0].rtcpFeedback}
+    assert {("nack", None), ("nack", "pli"), ("ccm", "fir"), ("transport-cc", None)} <= feedback
+    assert [event["data"] for event in harness.named("track.added", "ann")] == [
+        {"source": "mic", "kind": "audio", "codec": "opus"},
+        {"source": "camera", "kind": "video", "codec": "VP8"},
+    ]
+
+
+def damaged(text: str) -> dict[str, str]:
+    video = text.index("m=video")
+    return {
+        "empty": "",
+        "not sdp": "hello\r\n",
+        "no version": text.replace("v=0\r\n", "", 1),
+        "no media": text[: text.index("m=")],
+        "no fingerprint": "\r\n".join(x for x in text.split("\r\n") if "fingerprint" not in x),
+        "short fingerprint": text.replace("a=fingerprint:sha-256 ", "a=fingerprint:sha-256 zz"),
+        "unknown digest": text.replace("sha-256", "md5"),
+        "no ufrag": "\r\n".join(x for x in text.split("\r\n") if "ice-ufrag" not in x),
+        "no password": "\r\n".join(x for x in text.split("\r\n") if "ice-pwd" not in x),
+        "strange ufrag": text.replace("a=ice-ufrag:", "a=ice-ufrag:\x00\u00e9"),
+        "passive": text.replace("actpass", "passive"),
+        "no mux": text.replace("a=rtcp-mux\r\n", ""),
+        "no bundle": "\r\n".join(x for x in text.split("\r\n") if "BUNDLE" not in x),
+        "two mids": text.replace("a=mid:1", "a=mid:0"),
+        "bad mid": text.replace("a=mid:1", "a=mid:1 2"),
+        "no mid": text.replace("a=mid:1\r\n", ""),
+        "plain rtp": text.replace("UDP/TLS/RTP/SAVPF", "RTP/AVP"),
+        "bad payload type": text[:video] + text[video:].replace("SAVPF 96 97", "SAVPF 96 970"),
+        "bad rtpmap": text.replace("VP8/90000", "VP8/many"),
+        "no vp8": text.replace("VP8/90000", "AV1/90000"),
+        "bad ssrc": text.replace("a=ssrc:", "a=ssrc:99999999999"),
+        "bad extmap": text.replace("a=extmap:1 ", "a=extmap:x "),
+        "huge": text + "a=x:" + "y" * 70000 + "\r\n",
+        "many lines": text + "a=x\r\n" * 7000,
+        "many sections": text + "m=audio 0 UDP/TLS/RTP/SAVPF 0\r\n" * 200,
+    }
+
+
+@pytest.mark.parametrize("what", list(damaged("m=video")))
+async def test_a_damaged_offer_is_refused_and_changes_nothing(harness: Harness, what: str) -> None:
+    await harness.call("peer.add", "ann", generation=1, name="Ann", publish=ALL)
+    text, tracks = offer_for("mic", "camera")
+    before = await state(harness)
+    endpoint = harness.gateway._started
+    ufrags = set(endpoint.by_ufrag)
+    message = await refused(
+        harness, "bad_sdp", "peer.publish", "ann", generation=1, sdp=damaged(text)[what], tracks=tracks
+    )
+    assert message
+    assert await state(harness) == before
+    assert set(endpoint.by_ufrag) == ufrags
+    assert not harness.named("track.added")
+
+
+@pytest.mark.parametrize(
+    "tracks",
+    [
+        None,
+        "mic",
+        [{"mid": "0"}],
+        [{"mid": 0, "source": "mic"}],
+        [{"mid": "0", "source": "radio"}],
+        [{"mid": "0", "source": ["mic"]}],
+        [{"mid": "7", "source": "mic"}],
+        [{"mid": "0", "source": "camera"}],
+        [{"mid": "0", "source": "mic"}, {"mid": "0", "source": "screen_audio"}],
+        [{"mid": "0", "source": "mic"}, {"mid": "1", "source": "mic"}],
+        ["0"],
+    ],
+)
+async def test_tracks_must_fit_the_offer(harness: Harness, tracks: object) -> None:
+    await harness.call("peer.add", "ann", generation=1, name="Ann", publish=ALL)
+    text, _ = offer_for("mic", "camera")
+    before = await state(harness)
+    await refused(harness, "bad_request", "peer.publish", "ann", generation=1, sdp=text, tracks=tracks)
+    assert await state(harness) == before
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.data())
+def test_a_randomly_damaged_offer_is_read_or_refused(data: st.DataObject) -> None:
+    text = BASE
+    for _ in range(data.draw(st.integers(1, 4))):
+        at = data.draw(st.integers(0, len(text) - 1))
+        length = data.draw(st.integers(0, 20))
+        text = text[:at] + data.draw(st.text(max_size=8)) + text[at + length :]
+    try:
+        description = sdp.parse(text)
+    except GatewayError as error:
+        assert error.code == "bad_sdp"
+    else:
+        assert description.media
+
+
+async def test_lines_that_cannot_be_taken_are_rejected_alone(harness: Harness) -> None:
+    await harness.join("ann")
+    text, tracks = offer_for("mic")
+    text += "m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\na=mid:data\r\na=sctp-port:5000\r\n"
+    text += "m=video 9 UDP/TLS/RTP/SAVPF 45\r\na=mid:av1\r\na=rtcp-mux\r\na=rtpmap:45 AV1/90000\r\n"
+    text = text.replace("a=group:BUNDLE 0", "a=group:BUNDLE 0 data av1")
+    reply = await harness.call("peer.publish", "ann", generation=1, sdp=text, tracks=tracks)
+    answer = SessionDescription.parse(reply["sdp"])
+    assert [media.port for media in answer.media] == [9, 0, 0]
+    assert "a=group:BUNDLE 0\r\n" in reply["sdp"]
+
+
+async def test_a_changed_certificate_is_refused(harness: Harness) -> None:
+    ann = await harness.join("ann")
+    client = await ann.publish("mic")
+    other = client.offer().replace(IDENTITY.fingerprint, ":".join(["AB"] * 32))
+    await refused(
+        harness, "bad_sdp", "peer.publish", "ann", generation=1, sdp=other, tracks=client.published()
+    )
+    assert client.closed_reason is None
+
+
+async def test_a_removed_track_goes_and_a_new_one_takes_its_line(harness: Harness) -> None:
+    viewer = await harness.join("bob")
+    ann = await harness.join("ann")
+    client = await ann.publish("mic", "camera")
+    await until(lambda: len(set(viewer.names.values())) == 2)
+    client.tracks[1].active = False
+    await ann.negotiate()
+    assert [event["data"] for event in harness.named("track.removed")] == [{"source": "camera"}]
+    await until(lambda: len(viewer.offers) == 3)
+    lines = SessionDescription.parse(viewer.offers[-1]).media
+    assert [(line.rtp.muxId, line.direction) for line in lines] == [("0", "sendonly"), ("1", "inactive")]
+    await asyncio.sleep(0.05)
+    await ann.publish("screen")
+    await until(lambda: "ann screen" in viewer.names.values())
+    assert len(SessionDescription.parse(viewer.offers[-1]).media) == 2, "the free line was used again"
+
+
+async def test_ice_restart_keeps_the_media_flowing(harness: Harness) -> None:
+    viewer = await harness.join("bob")
+    ann = await harness.join("ann")
+    client = await ann.publish("mic")
+    sender = Sender(client, client.tracks[0])
+    old = client.remote_ufrag, client.remote_pwd
+    answered = client.binding_answers
+    client.ufrag, client.pwd = "fresh", "fresh-password-of-the-browser"
+    await ann.negotiate()
+    assert client.remote_ufrag != old[0]
+    client.move()
+    await until(lambda: client.binding_answers > answered)
+    sender.send(b"after the restart")
+    await until(lambda: b"after the restart" in viewer.got("ann mic"))
+    # Checks that were under way with the old credentials are still answered.
+    answered = client.binding_answers
+    client.remote_ufrag, client.remote_pwd = old
+    client.ping()
+    await until(lambda: client.binding_answers > answered)
+    # A plain renegotiation is no restart.
+    before = (await harness.call("room.stats"))["peers"][1]["publish"]["path_changes"]
+    assert before == 1
+
+
+# -- subscribe offers -----------------------------------------------------------
+
+
+async def test_many_tracks_come_in_one_offer_and_one_offer_is_in_flight(harness: Harness) -> None:
+    viewer = RawPeer(harness, "bob")
+    harness.peers["bob"] = viewer
+    reply = await viewer.call("peer.add", generation=1, name="bob", publish=ALL)
+    harness.listeners.remove(viewer._event)
+    ann = await harness.join("ann")
+    await ann.publish("mic", "camera")
+    cho = await harness.join("cho")
+    await cho.publish("mic")
+    await asyncio.sleep(0.1)
+    assert harness.named("subscribe.offer", "bob") == [], "the first one is not answered yet"
+    await viewer.take_offer(reply["subscribe"])
+    await until(lambda: harness.named("subscribe.offer", "bob"))
+    (offer,) = harness.named("subscribe.offer", "bob")
+    assert offer["data"]["version"] == 2
+    await viewer.take_offer(offer["data"])
+    assert set(viewer.names.values()) == {"ann mic", "ann camera", "cho mic"}
+    await asyncio.sleep(0.1)
+    assert len(harness.named("subscribe.offer", "bob")) == 1
+
+
+async def test_a_line_is_used_again_only_when_it_was_seen_inactive(harness: Harness) -> None:
+    viewer = await harness.join("bob")
+    ann = await harness.join("ann")
+    await ann.publish("mic")
+    await until(lambda: len(viewer.offers) == 2)
+    harness.listeners.remove(viewer._event)
+    await asyncio.sleep(0.05)
+    await harness.call("peer.remove", "ann")
+    cho = await harness.join("cho")
+    await cho.publish("mic")
+    await until(lambda: len(harness.named("subscribe.offer", "bob")) == 2)
+    offer = harness.named("subscribe.offer", "bob")[-1]["data"]
+    await viewer.take_offer(offer)
+    directions = {m.rtp.muxId: m.direction for m in SessionDescription.parse(offer["sdp"]).media}
+    assert directions["0"] == "inactive"
+    assert list(directions.values()).count("sendonly") <= 1
+
+
+@pytest.mark.parametrize("what", ["garbage", "lines missing", "passive", "no fingerprint", "other mids"])
+async def test_a_bad_answer_is_refused_and_may_be_repeated(harness: Harness, what: str) -> None:
+    reply = await harness.call("peer.add", "ann", generation=1, name="", publish=[])
+    good = MediaClient(IDENTITY).answer(reply["subscribe"]["sdp"])
+    bad = {
+        "garbage": "x",
+        "lines missing": good[: good.index("m=video")],
+        "passive": good.replace("a=setup:active", "a=setup:passive"),
+        "no fingerprint": "\r\n".join(x for x in good.split("\r\n") if "fingerprint" not in x),
+        "other mids": good.replace("a=mid:0", "a=mid:x").replace("BUNDLE 0", "BUNDLE x"),
+    }[what]
+    before = await state(harness)
+    await refused(harness, "bad_sdp", "peer.answer", "ann", generation=1, version=1, sdp=bad)
+    assert await state(harness) == before
+    await harness.call("peer.answer", "ann", generation=1, version=1, sdp=good)
+    assert await harness.call("peer.answer", "ann", generation=1, version=1, sdp=good) == {}
+    await refused(harness, "bad_request", "peer.answer", "ann", generation=1, version=2, sdp=good)
+
+
+async def test_a_refused_line_gets_nothing(harness: Harness) -> None:
+    ann = await harness.join("ann")
+    client = await ann.publish("mic", "camera")
+    viewer = RawPeer(harness, "bob")
+    viewer.refuse = frozenset({"0"})
+    harness.peers["bob"] = viewer
+    await viewer.join()
+    mic, camera = (Sender(client, track) for track in client.tracks)
+    for tag in range(30):
+        mic.send(b"voice")
+        camera.frame(True, tag)
+        await asyncio.sleep(0.01)
+    await until(lambda: viewer.got("ann camera"))
+    assert viewer.got("ann mic") == []
+
+
+async def test_a_full_room_stays_within_a_signalling_frame(harness: Harness) -> None:
+    for number in range(25):
+        name = f"participant-{number:02}"
+        await harness.call("peer.add", name, generation=1, name=name, publish=ALL)
+        text, tracks = offer_for("mic", "camera", "screen")
+        await harness.call("peer.publish", name, generation=1, sdp=text, tracks=tracks)
+    reply = await harness.call("peer.add", "viewer", generation=1, name="", publish=[])
+    assert len(SessionDescription.parse(reply["subscribe"]["sdp"]).media) == 75
+    assert len(reply["subscribe"]["sdp"]) < 60_000
+
+
+BASE = (
+    "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0 1\r\na=ice-ufrag:abcd\r\n"
+    "a=ice-pwd:0123456789012345678901\r\na=fingerprint:sha-256 " + ":".join(["AB"] * 32) + "\r\n"
+    "a=setup:actpass\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=mid:0\r\na=sendonly\r\na=rtcp-mux\r\n"
+    "a=rtpmap:111 opus/48000/2\r\na=fmtp:111 minptime=10;useinbandfec=1\r\na=ssrc:1 cname:x\r\n"
+    "m=video 9 UDP/TLS/RTP/SAVPF 96 97\r\na=mid:1\r\na=sendonly\r\na=rtcp-mux\r\na=extmap:3 urn:x\r\n"
+    "a=rtpmap:96 VP8/90000\r\na=rtcp-fb:96 nack\r\na=rtcp-fb:* transport-cc\r\na=rtpmap:97 rtx/90000\r\n"
+    "a=fmtp:97 apt=96\r\na=ssrc-group:FID 2 3\r\na=ssrc:2 cname:x\r\na=ssrc:3 cname:x\r\na=rid:q send\r\n"
+)
