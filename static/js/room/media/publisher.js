@@ -73,7 +73,6 @@ export class Publisher {
   async #keepLegible(sender) {
     const parameters = sender.getParameters();
     if (parameters.encodings.length === 0) return;
-    // @ts-expect-error: in the W3C draft and in browsers, not yet in the type library
     parameters.degradationPreference = "maintain-resolution";
     await sender.setParameters(parameters);
   }

@@ -29,6 +29,8 @@ export class MediaSession extends Emitter {
   #pair = null;
   #wanted = false;
   #failures = 0;
+  #attempt = 0;
+  #isFresh = false; // the pair was made and nothing was negotiated on it
   /** @type {SubscribeOffer[]} offers of a generation whose response is still on its way */
   #early = [];
   /** @type {Record<"retry" | "limit", ReturnType<typeof setTimeout> | undefined>} */
@@ -49,7 +51,7 @@ export class MediaSession extends Emitter {
 
   /** Makes the connections and their certificates ahead of time; nothing is sent. */
   prepare() {
-    this.#pair ??= this.#makePair();
+    this.#freshPair();
   }
 
   /** The person is in the room (again): connect. */
@@ -67,6 +69,7 @@ export class MediaSession extends Emitter {
 
   stop() {
     this.#wanted = false;
+    this.#attempt++;
     this.pause();
     this.#closePair();
     this.#setState("idle");
@@ -99,6 +102,14 @@ export class MediaSession extends Emitter {
     const generation = offer.generation ?? this.generation;
     if (generation > this.generation) this.#early.push(offer);
     else if (generation === this.generation) this.#pair?.subscriber.takeOffer(offer);
+  }
+
+  /** @returns {Pair} one on which nothing was negotiated yet */
+  #freshPair() {
+    if (this.#pair && this.#isFresh) return this.#pair;
+    this.#closePair();
+    this.#isFresh = true;
+    return (this.#pair = this.#makePair());
   }
 
   /** @returns {Pair} */
@@ -141,8 +152,8 @@ export class MediaSession extends Emitter {
   /** @param {MediaState} state what is shown while it lasts */
   async #connect(state) {
     this.pause();
-    if (this.generation > 0) this.#closePair(); // the first pair was prepared and is unused
-    const pair = (this.#pair ??= this.#makePair());
+    const attempt = ++this.#attempt;
+    const pair = this.#freshPair();
     this.#early = [];
     this.#setState(state);
     this.#timers.limit = setTimeout(() => this.#fail("no connection in time", true), CONNECT_LIMIT);
@@ -150,10 +161,11 @@ export class MediaSession extends Emitter {
     try {
       reply = await this.room.mediaConnect();
     } catch (error) {
-      if (pair === this.#pair) this.#onConnectError(error);
+      if (attempt === this.#attempt) this.#onConnectError(error);
       return;
     }
-    if (pair !== this.#pair) return;
+    if (attempt !== this.#attempt || pair !== this.#pair) return;
+    this.#isFresh = false;
     this.generation = reply.generation;
     pair.subscriber.configure(reply.ice_servers ?? []);
     if (reply.subscribe) pair.subscriber.takeOffer(reply.subscribe);
@@ -166,7 +178,6 @@ export class MediaSession extends Emitter {
   /** @param {unknown} error */
   #onConnectError(error) {
     if (!isProtocolError(error)) throw error;
-    this.generation ||= -1; // the prepared pair is spent
     if (error.code === "offline" || error.code === "not_joined") this.pause(); // joining again calls `start`
     else this.#fail(`media.connect: ${error.code}`, true);
   }

@@ -1,0 +1,146 @@
+import { createIcon } from "../../portal/icon.js";
+import { hue, initials } from "../../portal/faces.js";
+import { fill, h, setAttribute, setIcon, setText } from "./dom.js";
+import { tileName } from "./words.js";
+
+/**
+ * One picture: a person, or a screen somebody shares.
+ * @import { Participant } from "../types.js"
+ * @import { Rect } from "./layout.js"
+ * @typedef {{
+ *   participant: Participant,
+ *   source: "camera" | "screen",
+ *   isYou: boolean,
+ *   isSpeaking: boolean,
+ *   isLarge: boolean,
+ *   isPinned: boolean,
+ *   isStalled: boolean,
+ *   hand: number | null,
+ *   track: MediaStreamTrack | null,
+ * }} TileFacts `track`: the picture, null when there is none to show
+ */
+
+let sawFirstFrame = false;
+
+export class Tile {
+  /** @type {MediaStreamTrack | null} */
+  #track = null;
+  #hasPicture = false;
+
+  /** @param {string} participantId @param {"camera" | "screen"} source @param {(id: string) => void} onPin */
+  constructor(participantId, source, onPin) {
+    this.source = source;
+    this.video = h("video", { class: "tile-video", playsinline: true, autoplay: true, "aria-hidden": "true", tabindex: "-1" });
+    this.video.muted = true; // sound has elements of its own
+    this.face = h("div", { class: "tile-face", "aria-hidden": "true" });
+    this.mic = h("span", { class: "tile-mic" }, createIcon("mic", "s"));
+    this.words = h("span", { class: "tile-words" });
+    this.hand = h("span", { class: "tile-hand", hidden: true }, createIcon("hand", "s"), h("span"));
+    this.trouble = h("span", { class: "tile-trouble", hidden: true }, createIcon("wifi-off", "s"), h("span"));
+    this.pin = h("button", { class: "tile-pin", type: "button", click: () => onPin(participantId) }, createIcon("maximize", "s"));
+    this.element = h(
+      "article",
+      { class: `tile tile-${source}`, "data-participant": participantId, "data-source": source },
+      this.face,
+      this.video,
+      h("div", { class: "tile-badges" }, this.trouble, this.hand),
+      h("div", { class: "tile-name" }, source === "camera" ? this.mic : createIcon("monitor-up", "s"), this.words),
+      this.pin,
+    );
+  }
+
+  /** @param {TileFacts} facts */
+  update(facts) {
+    const { participant, isYou, isSpeaking, isPinned, hand } = facts;
+    this.#showTrack(facts.track, isYou);
+    const isScreen = this.source === "screen";
+    const name = isScreen ? fill(gettext("%(name)s's screen"), { name: participant.name }) : tileName(participant, isYou);
+    setText(this.words, name);
+    setText(this.face, isScreen ? "" : initials(participant.name));
+    setIcon(this.mic, participant.mic ? "mic" : "mic-off");
+    const { classList, dataset } = this.element;
+    for (let number = 1; number <= 8; number++) classList.toggle(`hue-${number}`, number === hue(participant.name));
+    classList.toggle("tile-you", isYou && !isScreen);
+    classList.toggle("tile-speaking", isSpeaking && !isScreen);
+    classList.toggle("tile-large", facts.isLarge);
+    dataset.mic = participant.mic ? "on" : "off";
+    dataset.state = this.#state(facts);
+    this.hand.hidden = hand === null || isScreen;
+    if (hand !== null) setText(/** @type {Element} */ (this.hand.lastElementChild), String(hand));
+    const trouble = this.#trouble(facts);
+    this.trouble.hidden = trouble === "";
+    setText(/** @type {Element} */ (this.trouble.lastElementChild), trouble);
+    setAttribute(this.pin, "aria-label", fill(isPinned ? gettext("Show %(name)s no longer large") : gettext("Show %(name)s large"), { name: participant.name }));
+    setIcon(this.pin, isPinned ? "minimize" : "maximize");
+    setAttribute(this.element, "aria-label", this.#label(name, facts, trouble));
+  }
+
+  /** @param {Rect} rect @param {boolean} isHidden */
+  place(rect, isHidden) {
+    this.element.hidden = isHidden;
+    if (isHidden) return;
+    const { style } = this.element;
+    style.setProperty("transform", `translate(${rect.x.toFixed(1)}px, ${rect.y.toFixed(1)}px)`);
+    style.setProperty("width", `${rect.width.toFixed(1)}px`);
+    style.setProperty("height", `${rect.height.toFixed(1)}px`);
+    style.setProperty("--face", `${Math.round(Math.min(rect.width, rect.height) * 0.4)}px`);
+    this.element.classList.toggle("tile-small", rect.width < 190);
+  }
+
+  remove() {
+    this.#showTrack(null, false);
+    this.element.remove();
+  }
+
+  /** @param {TileFacts} facts @returns {"video" | "waiting" | "avatar" | "stalled" | "lost"} */
+  #state({ participant, isStalled, track }) {
+    if (!participant.connected) return "lost";
+    if (isStalled) return "stalled";
+    if (!track && !this.#isSent(participant)) return "avatar";
+    return this.#hasPicture ? "video" : "waiting";
+  }
+
+  /** @param {Participant} participant */
+  #isSent(participant) {
+    return this.source === "screen" ? participant.screen : participant.camera;
+  }
+
+  /** @param {TileFacts} facts */
+  #trouble({ participant, isStalled }) {
+    if (!participant.connected) return gettext("Connection lost");
+    return isStalled ? gettext("No picture arrives") : "";
+  }
+
+  /** @param {string} name @param {TileFacts} facts @param {string} trouble */
+  #label(name, { participant, isSpeaking, hand }, trouble) {
+    const parts = [name];
+    if (this.source === "camera") parts.push(participant.mic ? gettext("microphone on") : gettext("microphone off"));
+    if (isSpeaking) parts.push(gettext("speaking"));
+    if (hand !== null) parts.push(fill(gettext("hand raised, number %(place)s"), { place: hand }));
+    if (trouble) parts.push(trouble);
+    return parts.join(", ");
+  }
+
+  /** @param {MediaStreamTrack | null} track @param {boolean} isYou */
+  #showTrack(track, isYou) {
+    if (track === this.#track) return;
+    this.#track = track;
+    this.#hasPicture = false;
+    this.video.srcObject = track ? new MediaStream([track]) : null;
+    if (!track) return;
+    this.video.play().catch((error) => {
+      // Taken away again before it began.
+      if (error.name !== "AbortError") console.warn("a picture does not play", error);
+    });
+    const onFrame = () => {
+      if (this.#track !== track) return;
+      this.#hasPicture = true;
+      if (this.element.dataset.state === "waiting") this.element.dataset.state = "video";
+      if (isYou || sawFirstFrame) return;
+      sawFirstFrame = true;
+      performance.mark("first-remote-frame");
+    };
+    if ("requestVideoFrameCallback" in this.video) this.video.requestVideoFrameCallback(onFrame);
+    else /** @type {HTMLVideoElement} */ (this.video).addEventListener("loadeddata", onFrame, { once: true });
+  }
+}

@@ -1,0 +1,162 @@
+import { handOrder, people, sharers, spotlight } from "../state/selectors.js";
+import { arrangeGrid, arrangeStage, bringForward } from "./layout.js";
+import { block } from "./dom.js";
+import { Tile } from "./tile.js";
+
+/**
+ * All pictures of the room: which there are, which is large, where each goes.
+ * @import { App } from "../app.js"
+ * @import { State } from "../state/initial.js"
+ * @import { Participant } from "../types.js"
+ * @import { Arrival } from "../media/subscriber.js"
+ * @typedef {{key: string, participant: Participant, source: "camera" | "screen"}} Wanted
+ */
+
+/** What may change while tiles stay as they are. @type {(keyof State)[]} */
+const IRRELEVANT = ["chat", "rtt", "lobby", "live", "recording", "connection", "media", "clockSkew", "panel"];
+
+export class Tiles {
+  /** @type {Map<string, Tile>} */
+  #tiles = new Map();
+  /** @type {Map<string, Arrival>} */
+  #arrivals = new Map();
+  /** @type {string[]} keys in the order they are placed */
+  #order = [];
+  /** @type {string | null} */
+  #large = null;
+
+  /** @param {App} app */
+  constructor(app) {
+    this.app = app;
+    this.stage = block("stage");
+    this.host = block("tiles");
+    new ResizeObserver(() => this.#place()).observe(this.stage);
+    app.store.subscribe((state, before) => {
+      const keys = /** @type {(keyof State)[]} */ (Object.keys(state));
+      if (keys.some((key) => state[key] !== before[key] && !IRRELEVANT.includes(key))) this.render();
+    });
+    app.local.on("changed", () => this.render());
+  }
+
+  /** @param {Map<string, Arrival>} arrivals */
+  setArrivals(arrivals) {
+    this.#arrivals = arrivals;
+    this.render();
+  }
+
+  render() {
+    const { state } = this.app;
+    if (state.phase !== "in") return;
+    const wanted = this.#wanted(state);
+    this.#large = this.#largeKey(state, wanted);
+    this.#sync(wanted);
+    this.#order = wanted.map(({ key }) => key);
+    const hands = handOrder(state);
+    for (const { key, participant, source } of wanted) {
+      const isYou = participant.id === state.you?.id;
+      const shown = isYou ? { ...participant, mic: state.own.mic, camera: state.own.camera } : participant;
+      this.#tiles.get(key)?.update({
+        participant: shown,
+        source,
+        isYou,
+        isSpeaking: state.speakers.includes(participant.id) && shown.mic,
+        isLarge: key === this.#large,
+        isPinned: state.pinned === participant.id,
+        isStalled: !isYou && source === "camera" && Boolean(state.stalled[participant.id]),
+        hand: hands[participant.id] ?? null,
+        track: this.#trackOf(shown, source, isYou),
+      });
+    }
+    block("alone").hidden = Object.keys(state.participants).length !== 1;
+    this.#place();
+  }
+
+  /** @param {State} state @returns {Wanted[]} screens of others first, then people, oneself last */
+  #wanted(state) {
+    const screens = sharers(state).filter(({ id }) => id !== state.you?.id);
+    return [
+      ...screens.map((participant) => ({ key: `${participant.id} screen`, participant, source: /** @type {const} */ ("screen") })),
+      ...people(state).map((participant) => ({ key: `${participant.id} camera`, participant, source: /** @type {const} */ ("camera") })),
+    ];
+  }
+
+  /** @param {State} state @param {Wanted[]} wanted @returns {string | null} */
+  #largeKey(state, wanted) {
+    if (state.pinned) return `${state.pinned} camera`;
+    const screen = wanted.find(({ source }) => source === "screen");
+    if (screen) return screen.key;
+    if (state.view !== "speaker" || wanted.length < 2) return null;
+    return `${spotlight(state)} camera`;
+  }
+
+  /** @param {Wanted[]} wanted */
+  #sync(wanted) {
+    const keys = new Set(wanted.map(({ key }) => key));
+    for (const [key, tile] of this.#tiles) {
+      if (keys.has(key)) continue;
+      tile.remove();
+      this.#tiles.delete(key);
+    }
+    for (const { key, participant, source } of wanted) {
+      if (this.#tiles.has(key)) continue;
+      const tile = new Tile(participant.id, source, (id) => this.app.togglePin(id));
+      this.#tiles.set(key, tile);
+      this.host.append(tile.element);
+    }
+  }
+
+  /** @param {Participant} participant @param {"camera" | "screen"} source @param {boolean} isYou */
+  #trackOf(participant, source, isYou) {
+    if (isYou) return this.app.local.tracks[source];
+    const isSent = source === "screen" ? participant.screen : participant.camera;
+    return isSent ? (this.#arrivals.get(`${participant.id} ${source}`)?.track ?? null) : null;
+  }
+
+  #place() {
+    const { clientWidth: width, clientHeight: height } = this.stage;
+    if (width === 0 || height === 0) return;
+    if (this.#large && this.#tiles.has(this.#large)) this.#placeStage(this.#large, width, height);
+    else this.#placeGrid(width, height);
+  }
+
+  /** @param {number} width @param {number} height */
+  #placeGrid(width, height) {
+    const { rects, height: total, fit } = arrangeGrid(this.#order.length, width, height);
+    const isScrolling = total > height + 1;
+    this.#setHeight(isScrolling ? total : height, isScrolling);
+    const order = isScrolling ? bringForward(this.#order, fit, this.#speakerKeys()) : this.#order;
+    order.forEach((key, index) => this.#tiles.get(key)?.place(rects[index], false));
+    this.#tabOrder(order);
+  }
+
+  /** @param {string} large @param {number} width @param {number} height */
+  #placeStage(large, width, height) {
+    const others = this.#order.filter((key) => key !== large);
+    const { stage, strip } = arrangeStage(others.length, width, height);
+    this.#setHeight(height, false);
+    this.#tiles.get(large)?.place(stage, false);
+    const order = bringForward(others, strip.length, this.#speakerKeys());
+    order.forEach((key, index) => this.#tiles.get(key)?.place(strip[index] ?? stage, index >= strip.length));
+    this.#tabOrder([large, ...order]);
+  }
+
+  #speakerKeys() {
+    return this.app.state.speakers.map((id) => `${id} camera`);
+  }
+
+  /** @param {number} height @param {boolean} isScrolling */
+  #setHeight(height, isScrolling) {
+    this.host.style.setProperty("height", `${height}px`);
+    this.stage.classList.toggle("stage-scrolls", isScrolling);
+  }
+
+  /** Reading order follows what is seen; `append` moves playing videos, so only the ARIA order is set. @param {string[]} keys */
+  #tabOrder(keys) {
+    const ids = keys.map((key) => {
+      const element = this.#tiles.get(key)?.element;
+      if (element && !element.id) element.id = `tile-${key.replace(" ", "-")}`;
+      return element?.id ?? "";
+    });
+    this.host.setAttribute("aria-owns", ids.join(" "));
+  }
+}

@@ -1,0 +1,80 @@
+/**
+ * Words for codes: what happened, what is kept, what to do.
+ * @import { DeviceError } from "../media/errors.js"
+ * @import { ProtocolError } from "../protocol/codes.js"
+ * @import { Role } from "../types.js"
+ */
+
+/** @param {"mic" | "camera"} source @param {DeviceError} code */
+export function deviceWords(source, code) {
+  const isMic = source === "mic";
+  switch (code) {
+    case "blocked":
+      return isMic
+        ? gettext("The microphone is blocked for this site. Allow it at the lock or camera sign in the address bar; you can also join without.")
+        : gettext("The camera is blocked for this site. Allow it at the lock or camera sign in the address bar; you can also join without.");
+    case "blocked-system":
+      return isMic
+        ? gettext("Your system does not let the browser use the microphone. Allow it in the system's privacy settings; you can also join without.")
+        : gettext("Your system does not let the browser use the camera. Allow it in the system's privacy settings; you can also join without.");
+    case "dismissed":
+      return gettext("The browser's question about camera and microphone was closed. Press the button again to be asked once more; you can also join without.");
+    case "missing":
+      return isMic
+        ? gettext("No microphone was found. Plug one in, or join to listen.")
+        : gettext("No camera was found. You can join without; the others see your initials.");
+    case "in-use":
+      return isMic
+        ? gettext("The microphone cannot be opened, probably because another program uses it. Close that program and try again.")
+        : gettext("The camera cannot be opened, probably because another program uses it. Close that program and try again.");
+    case "unplugged":
+      return isMic
+        ? gettext("The microphone was unplugged. Plug it in again or choose another one.")
+        : gettext("The camera was unplugged. Plug it in again or choose another one.");
+    case "insecure":
+      return gettext("Browsers give camera and microphone only to pages opened with https. You can join to listen and to chat.");
+    case "unsupported":
+      return gettext("This browser cannot do that. A current Chrome, Edge, Firefox or Safari can.");
+    default:
+      return isMic ? gettext("The microphone cannot be opened.") : gettext("The camera cannot be opened.");
+  }
+}
+
+/** A refusal in the server's own words when it has some. @param {ProtocolError} error */
+export function refusalWords(error) {
+  if (error.words) return error.who ? `${error.words} ${error.who}` : error.words;
+  switch (error.code) {
+    case "offline":
+      return gettext("The connection is interrupted. Try again in a moment.");
+    case "timeout":
+      return gettext("The server did not answer in time. Try again.");
+    case "forbidden":
+      return gettext("You are not allowed to do this.");
+    case "rate_limited":
+      return gettext("That was too fast. Wait a moment.");
+    case "too_large":
+      return gettext("That is too long.");
+    case "not_found":
+      return gettext("It is not there any more.");
+    case "bad_name":
+      return gettext("Enter the name the others should see, at most 80 characters.");
+    case "media_unavailable":
+      return gettext("The media server is away. Chat and people go on working.");
+    default:
+      return gettext("That did not work. Try again.");
+  }
+}
+
+/** What a role adds to a name; empty for those without. @param {Role} role */
+export function roleWord(role) {
+  if (role === "host") return gettext("host");
+  return role === "cohost" ? gettext("co-host") : "";
+}
+
+/** @param {{name: string, guest: boolean, role: Role}} participant @param {boolean} isYou */
+export function tileName({ name, guest, role }, isYou) {
+  if (isYou) return gettext("You");
+  const shown = guest ? interpolate(gettext("Guest: %(name)s"), { name }, true) : name;
+  const word = roleWord(role);
+  return word ? `${shown} · ${word}` : shown;
+}

@@ -1,0 +1,198 @@
+import { Watchdog, packetsByTrack } from "./media/watchdog.js";
+import { say, toast } from "./ui/announce.js";
+import { block } from "./ui/dom.js";
+import { isOver } from "./ui/end.js";
+import { deviceWords, refusalWords } from "./ui/words.js";
+
+/**
+ * What follows from what: events of the server, the connection and the devices, each to those who must know.
+ *
+ * @import { App } from "./app.js"
+ * @import { Playback } from "./media/playback.js"
+ * @import { Tiles } from "./ui/tiles.js"
+ * @import { News } from "./ui/news.js"
+ * @import { Prejoin } from "./ui/prejoin.js"
+ * @import { Wake } from "./ui/wake.js"
+ * @import { Arrival } from "./media/subscriber.js"
+ * @import { Phase, State } from "./state/initial.js"
+ * @import { Ending } from "./protocol/codes.js"
+ * @import { Source } from "./types.js"
+ * @typedef {{app: App, playback: Playback, tiles: Tiles, news: News, prejoin: Prejoin, wake: Wake}} Parts
+ */
+
+/** @type {Record<Ending, Phase>} */
+const PHASES = { left: "left", protocol: "failed", refused: "refused", not_found: "failed", moved: "moved", ended: "ended" };
+
+const WATCH_EVERY = 2_000;
+
+/** @param {Parts} parts */
+export function wire(parts) {
+  wireRoom(parts);
+  wireMedia(parts);
+  wirePage(parts);
+  start(parts);
+}
+
+/** @param {Parts} parts */
+function wireRoom({ app, news, wake, prejoin }) {
+  const { room, store, media } = app;
+  room.on("event", ({ type, data }) => {
+    const before = store.state;
+    store.dispatch({ type: "event", name: type, data });
+    news.take(type, data, before);
+    media.takeEvent(type, data);
+    if (type === "welcome") room.connection.retryNow(); // the first measured ping, for the page before joining
+    if (type === "you.muted") app.obeyMute(data.source === "screen_audio" ? "screen" : data.source);
+    if (type === "lobby.refused" || type === "you.removed" || type === "session.ended") room.giveUp();
+  });
+  room.on("in", (state) => {
+    const isReturn = store.state.phase === "in";
+    store.dispatch({ type: "in", state, now: Date.now() });
+    media.start();
+    app.resync();
+    wake.want(true);
+    if (!isReturn) news.entered(store.state);
+  });
+  room.on("lobby", ({ participant }) => {
+    store.dispatch({ type: "name", name: participant.name });
+    store.dispatch({ type: "phase", phase: "lobby" });
+  });
+  room.on("status", (status) => {
+    const was = store.state.connection.state;
+    store.dispatch({ type: "connection", status });
+    if (status.state !== "open" && was === "open") media.pause();
+    if (store.state.phase === "in" && status.state === "waiting" && was === "open") say(gettext("The connection is interrupted."), { now: true });
+  });
+  room.on("rtt", (ms) => store.dispatch({ type: "rtt", ms }));
+  room.on("closed", ({ ending }) => {
+    room.giveUp();
+    if (!isOver(store.state.phase)) {
+      const known = store.state.ending;
+      store.dispatch({ type: "phase", phase: PHASES[ending], ending: { reason: ending, by: known?.by ?? "", url: known?.url ?? "" } });
+    }
+  });
+  room.on("rejoinFailed", (error) => {
+    room.giveUp();
+    store.dispatch({ type: "phase", phase: "prejoin" });
+    prejoin.showProblem(refusalWords(error));
+  });
+}
+
+/** @param {Parts} parts */
+function wireMedia({ app, playback, tiles }) {
+  const { local, media, store } = app;
+  const watchdog = new Watchdog();
+  /** @type {Map<string, Arrival>} */
+  let arrivals = new Map();
+  local.on("changed", () => {
+    const { micOn: mic, cameraOn: camera, screenOn: screen, micError, cameraError } = local;
+    store.dispatch({ type: "own", change: { mic, camera, screen, micError, cameraError } });
+  });
+  local.on("lost", ({ source, replaced }) => onDeviceLost(app, source, replaced));
+  media.on("state", (state) => {
+    store.dispatch({ type: "media", media: state });
+    if (state !== "connected") watchdog.forget();
+  });
+  media.on("arrivals", (now) => {
+    arrivals = now;
+    playback.sync(now, store.state.you?.id ?? null);
+    tiles.setArrivals(now);
+    /** @type {Record<string, Source[]>} */
+    const arriving = {};
+    for (const { participant, source } of now.values()) (arriving[participant] ??= []).push(source);
+    store.dispatch({ type: "arriving", arriving });
+  });
+  setInterval(async () => {
+    if (store.state.phase !== "in" || media.state !== "connected") return;
+    const [, report] = await media.stats();
+    if (!report) return;
+    const packets = packetsByTrack(report);
+    const counts = camerasExpected(store.state).map((participant) => ({
+      participant,
+      packets: packets.get(arrivals.get(`${participant} camera`)?.track.id ?? "") ?? 0,
+    }));
+    const { stalled, heal } = watchdog.look(counts, performance.now());
+    if (JSON.stringify(stalled) !== JSON.stringify(store.state.stalled)) store.dispatch({ type: "stalled", stalled });
+    if (heal) media.reset("no picture arrives");
+  }, WATCH_EVERY);
+}
+
+/** Whose camera picture should be here. @param {State} state */
+function camerasExpected({ participants, you }) {
+  return Object.values(participants)
+    .filter(({ id, camera, connected }) => camera && connected && id !== you?.id)
+    .map(({ id }) => id);
+}
+
+/** @param {App} app @param {Source} source @param {boolean} replaced */
+function onDeviceLost(app, source, replaced) {
+  if (source === "screen") {
+    app.stopSharing();
+    return;
+  }
+  if (source === "mic" && replaced) {
+    const label = app.local.tracks.mic?.label ?? "";
+    toast(interpolate(gettext("The microphone went away; %(name)s is used now."), { name: label }, true), { icon: "mic", kind: "warning", seconds: 10 });
+    return;
+  }
+  const kind = source === "mic" ? "mic" : "camera";
+  const words = deviceWords(kind, "unplugged");
+  say(words, { now: true });
+  if (app.state.phase === "in") toast(words, { icon: kind === "mic" ? "mic-off" : "video-off", kind: "warning", seconds: 12 });
+  app.tellFlags();
+}
+
+/** @param {Parts} parts */
+function wirePage({ app, wake }) {
+  const { store, room, media, local } = app;
+  store.watch((state) => state.phase, (phase) => {
+    document.documentElement.dataset.roomState = phase;
+    document.body.classList.toggle("in-room", phase === "in");
+    block("room").hidden = phase !== "in";
+    if (!isOver(phase)) return;
+    media.stop();
+    local.stop();
+    wake.want(false);
+  });
+  store.watch((state) => state.media, (state) => {
+    document.documentElement.dataset.mediaState = state;
+  });
+  store.watch((state) => state.connection.state, (state) => {
+    document.documentElement.dataset.connection = state;
+  });
+  addEventListener("online", () => room.connection.retryNow());
+  document.addEventListener("visibilitychange", () => {
+    if (document.visibilityState === "visible") room.connection.retryNow();
+  });
+  // No "leave" here: a reload comes back by its resume key, and a closed tab is noticed by the server.
+  addEventListener("pagehide", () => media.stop());
+  addEventListener("pageshow", (event) => {
+    if (event.persisted) location.reload();
+  });
+  Object.defineProperty(window, "plenumRoom", {
+    value: Object.freeze({
+      get state() { return store.state; },
+      get generation() { return media.generation; },
+      stats: () => media.stats(),
+    }),
+  });
+}
+
+/** @param {Parts} parts */
+async function start({ app, prejoin }) {
+  const { room, local, media } = app;
+  media.prepare();
+  const opened = local.start();
+  const kept = room.resume.value;
+  const [navigation] = /** @type {PerformanceNavigationTiming[]} */ (performance.getEntriesByType("navigation"));
+  const isReload = navigation?.type === "reload" || navigation?.type === "back_forward";
+  if (kept && isReload) {
+    const off = room.on("event", ({ type }) => {
+      if (type !== "welcome") return;
+      off();
+      opened.then(() => prejoin.comeBack(kept.name));
+    });
+  }
+  room.connection.open();
+  await opened;
+}
