@@ -31,6 +31,7 @@ export class DeviceFields {
     this.camera = byId(`${prefix}-camera-select`, HTMLSelectElement);
     this.speaker = byId(`${prefix}-speaker-select`, HTMLSelectElement);
     this.bars = block(`${prefix}-meter`);
+    this.bars.append(...Array.from({ length: BARS }, () => h("i")));
     this.mic.addEventListener("change", () => local.switchMic(this.mic.value));
     this.camera.addEventListener("change", () => local.switchCamera(this.camera.value));
     this.speaker.addEventListener("change", () => {
