@@ -56,6 +56,7 @@ class PublishedTrack:
         if ssrc == self.ssrc:
             return
         if self.ssrc is not None:
+            self.connection.by_ssrc.pop(self.ssrc, None)
             self.receiver = StreamReceiver(self.source.codec.clock_rate)
             self.source.new_stream()
         self.ssrc = ssrc
@@ -295,7 +296,8 @@ class PublishConnection:
             named = self.tracks.get(mid.decode("ascii", "replace"))
             candidates = [named] if named is not None else []
         else:
-            candidates = self.tracks.values()
+            # A guess must not take an m-line away from the SSRC it is known to have.
+            candidates = [track for track in self.tracks.values() if track.ssrc is None]
         fitting = [
             track for track in candidates if payload_type in (track.payload_type, track.rtx_payload_type)
         ]
