@@ -140,6 +140,8 @@ def change_meeting(meeting: Meeting, *, actor: Actor, version: str | None = None
             raise Conflict(now_meeting)
         if now_meeting.is_cancelled:
             raise ValidationError(_("This meeting was cancelled; book a new one."))
+        if fields.get("starts_at") == now_meeting.starts_at.replace(microsecond=0):
+            del fields["starts_at"]
         before = mails.Shown.of(now_meeting)
         facts_before = _facts(now_meeting)
         changed = {
