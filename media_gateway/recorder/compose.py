@@ -79,9 +79,11 @@ def compose(
     exception out of it ends the work.
 
     The output appears by a rename when it is complete, so a repetition after a crash finds either nothing
-    or a whole file. The journals are only read. Raises ValueError (times), OSError, and
+    or a whole file. The journals are only read. Raises ValueError (times, size), OSError, and
     av.error.FFmpegError.
     """
+    if width % 2 or height % 4:
+        raise ValueError("the width must be even, the height a multiple of 4")
     began = time.monotonic()
     directory, output = Path(directory), Path(output_path)
     journals, origin_ns, warnings = read_recording(directory, origin_ns=started_at_ns)

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import mmap
 import os
 import struct
 import zlib
@@ -34,6 +35,9 @@ TAIL = struct.Struct("!BQ")
 RECORD_BYTES = HEAD.size + TAIL.size
 _SYNC_BYTES = SYNC.to_bytes(2, "big")
 _RECORD = struct.Struct("!HHIBQ")
+
+
+Buffer = bytes | memoryview | mmap.mmap
 
 
 class JournalError(ValueError):
@@ -62,7 +66,7 @@ def encode_record(kind: int, arrival_ns: int, body: bytes) -> bytes:
     return HEAD.pack(SYNC, len(body), zlib.crc32(body, zlib.crc32(tail))) + tail + body
 
 
-def read_header(buffer: bytes | memoryview) -> tuple[dict[str, Any], int]:
+def read_header(buffer: Buffer) -> tuple[dict[str, Any], int]:
     """(what encode_header was given, offset of the first record). Raises JournalError."""
     if len(buffer) < HEADER.size:
         raise JournalError("too short for a header")
@@ -80,7 +84,7 @@ class RecordScanner:
     """Iterates over the valid records of a buffer; afterwards ``damaged_bytes`` says how much was no
     record."""
 
-    def __init__(self, buffer: bytes | memoryview, start: int, *, verify: bool = True) -> None:
+    def __init__(self, buffer: Buffer, start: int, *, verify: bool = True) -> None:
         self._view = memoryview(buffer)
         self._start = start
         self._verify = verify
@@ -170,6 +174,15 @@ class JournalWriter:
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
+
+
+def map_journal(path: Path) -> mmap.mmap:
+    """The file's bytes, read as they are needed. Raises JournalError for an empty file, and OSError."""
+    with path.open("rb") as file:
+        try:
+            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        except ValueError as error:
+            raise JournalError("empty file") from error
 
 
 def list_journals(directory: Path) -> list[Path]:

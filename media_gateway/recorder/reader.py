@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from . import feed
 from .clock import Floats
-from .journal import JournalError, RecordScanner, list_journals, read_header
+from .journal import JournalError, RecordScanner, list_journals, map_journal, read_header
 from .sequence import Ints, order_packets, unwrap
 from .wallclock import Report, place_report, set_wall_clock
 
@@ -109,9 +109,9 @@ class _RawJournal:
         self.states: list[tuple[int, bool]] = []
         self.reports: list[tuple[int, int, int]] = []
         self.columns = tuple(array("q") for _ in range(7))
-        self.buffer = _map_file(path)
-        _, start = read_header(memoryview(self.buffer))
-        scanner = RecordScanner(memoryview(self.buffer), start)
+        self.buffer = map_journal(path)
+        _, start = read_header(self.buffer)
+        scanner = RecordScanner(self.buffer, start)
         for kind, arrival_ns, offset, length in scanner:
             self.first_ns = min(self.first_ns or arrival_ns, arrival_ns)
             self.last_ns = max(self.last_ns, arrival_ns)
@@ -181,14 +181,6 @@ class _RawJournal:
                 )
             )
         return streams
-
-
-def _map_file(path: Path) -> mmap.mmap:
-    with path.open("rb") as file:
-        try:
-            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        except ValueError as error:
-            raise JournalError("empty file") from error
 
 
 def _pauses(states: list[tuple[float, bool]], end: float) -> list[tuple[float, float]]:

@@ -15,6 +15,7 @@ from .journal import (
     RecordScanner,
     encode_record,
     list_journals,
+    map_journal,
     read_header,
 )
 
@@ -191,8 +192,8 @@ def count_journals(directory: Path) -> dict[str, int]:
     """``{tracks, bytes, packets}`` of everything journaled in a directory, by walking the record heads."""
     totals = {"tracks": 0, "bytes": 0, "packets": 0}
     for path in list_journals(directory):
-        data = path.read_bytes()
         try:
+            data = map_journal(path)
             _, start = read_header(data)
         except JournalError:
             continue

@@ -17,6 +17,7 @@ import logging
 import secrets
 import shutil
 import socket
+import struct
 import time
 from collections import Counter, OrderedDict
 from concurrent.futures import ThreadPoolExecutor
@@ -28,7 +29,8 @@ from .recording import Recording, count_journals, recorded_by
 
 log = logging.getLogger(__name__)
 
-SO_RCVBUFFORCE = 33
+SO_RCVBUFFORCE, SO_MEMINFO = 33, 55  # Linux; the socket module has no names for them
+_MEMINFO = struct.Struct("9I")
 RECEIVE_BUFFER = 16 << 20
 BATCH = 128  # datagrams taken in one turn of the event loop
 REMEMBERED_STOPS = 256
@@ -242,7 +244,7 @@ class RecorderService:
             "packets_per_s": round((self._packets - packets) / max(now - then, 1e-3), 1),
             "lag_ms": round(self._lag_ms, 1),
             "pending_bytes": self._pending,
-            "dropped": dict(self.dropped),
+            "dropped": dict(self.dropped) | {"kernel": self._kernel_drops()},
             "recordings": {
                 recording.id: {
                     "state": "failing" if recording.error else "recording",
@@ -255,6 +257,13 @@ class RecorderService:
                 for recording in self._by_id.values()
             },
         }
+
+    def _kernel_drops(self) -> int:
+        """Datagrams that found the socket's buffer full since it was opened."""
+        if self._socket is None:
+            return 0
+        info = self._socket.getsockopt(socket.SOL_SOCKET, SO_MEMINFO, _MEMINFO.size)
+        return int(_MEMINFO.unpack(info)[8])
 
     # -- receiving ---------------------------------------------------------------------------------
 
@@ -313,7 +322,11 @@ class RecorderService:
             self._lag_ms = max(0.0, (time.monotonic() - due) * 1000)
             async with self._lock:
                 for recording in list(self._by_id.values()):
-                    await self._flush(recording)
+                    try:
+                        await self._flush(recording)
+                    except Exception:  # one recording's trouble must never end the writing of all
+                        log.exception("recording %s: flush failed", recording.id)
+                        recording.error = "write_failed"
 
     async def _flush(self, recording: Recording) -> None:
         batch = recording.take_batch()

@@ -13,7 +13,6 @@ Interval = tuple[float, float]
 
 FREEZE_S = 4.0  # so long a camera that sends nothing keeps its last picture
 BRIDGE_S = 15.0  # a person whose tracks all come back so soon, say after a media worker's crash, was not away
-MIN_SHOWN_S = 0.3
 
 
 def union(intervals: Iterable[Interval], *, bridge: float = 0.0) -> list[Interval]:

@@ -48,7 +48,10 @@ class Studio:
         await send_all(*streams)
         return await self.stop()
 
-    def compose(self, seconds: float, **options) -> Film:
+    def compose(self, seconds: float, *, full: bool = False, **options) -> Film:
+        """In a small size unless ``full``: four times as quick."""
+        if not full:
+            options |= {"width": 640, "height": 360}
         result = compose(
             self.directory,
             self.output,

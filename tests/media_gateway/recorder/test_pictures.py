@@ -157,3 +157,23 @@ async def test_sequence_numbers_left_out_between_consecutive_pictures_are_no_los
     stream.items = [item for item in stream.items if item[1][0] != 2] + items
     frames = await Camera(studio, stream).frames()
     assert [frame.continues for frame in frames] == [False] + [True] * 9
+
+
+async def test_picture_may_change_its_size(camera: Camera) -> None:
+    seq = add_video(camera.stream, 0.0, 1.0, RED)
+    add_video(
+        camera.stream,
+        1.0,
+        2.0,
+        BLUE,
+        width=640,
+        height=360,
+        first_seq=seq,
+        first_timestamp=95_000,
+        describe=False,
+    )
+    track = PictureTrack([await camera.journal()])
+    small, large = track.at(0.9), track.at(1.9)
+    assert small is not None
+    assert large is not None
+    assert (small[1].width, large[1].width) == (320, 640)

@@ -314,6 +314,14 @@ async def test_unwritable_folder_is_an_error_not_a_crash(service: RecorderServic
     assert caught.value.code == "internal"
 
 
+async def test_datagrams_the_kernel_had_no_room_for_are_counted(studio: Studio) -> None:
+    worker = await studio.start()
+    assert studio.service.load()["dropped"]["kernel"] == 0
+    for _ in range(2000):
+        worker.send(bytes(60_000))  # no turn for the recorder meanwhile
+    assert studio.service.load()["dropped"]["kernel"] > 0
+
+
 async def test_load_tells_how_busy_it_is(studio: Studio) -> None:
     worker = await studio.start()
     mic = Stream(worker, 1, worker.info("p", "mic"))
