@@ -12,7 +12,16 @@ urlpatterns = [
     path("i18n/", include("django.conf.urls.i18n")),
     path("jsi18n/", JavaScriptCatalog.as_view(), name="jsi18n"),
     path("healthz", healthz, name="healthz"),
-    path("styleguide/", staff_member_required(TemplateView.as_view(template_name="styleguide.html")), name="styleguide"),
+    path(
+        "manifest.webmanifest",
+        TemplateView.as_view(template_name="manifest.webmanifest", content_type="application/manifest+json"),
+        name="manifest",
+    ),
+    path(
+        "styleguide/",
+        staff_member_required(TemplateView.as_view(template_name="styleguide.html")),
+        name="styleguide",
+    ),
     path("settings/", include("accounts.urls")),
     path("", include("meetings.urls")),
 ]

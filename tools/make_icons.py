@@ -7,7 +7,6 @@ SVG has no conic gradient, so the SVG is made of narrow wedges; the pixels are c
 
 from __future__ import annotations
 
-import json
 import math
 from pathlib import Path
 
@@ -67,21 +66,6 @@ def main() -> None:
     draw(512, rounded=False).save(TARGET / "icon-maskable.png", optimize=True)
     draw(180, rounded=False).convert("RGB").save(TARGET / "apple-touch-icon.png", optimize=True)
     draw(48, rounded=True).save(TARGET / "favicon.ico", sizes=[(16, 16), (32, 32), (48, 48)])
-    manifest = {
-        "name": "Plenum",
-        "short_name": "Plenum",
-        "start_url": "/",
-        "scope": "/",
-        "display": "standalone",
-        "background_color": "#faf9f7",
-        "theme_color": "#0f6e66",
-        "icons": [
-            {"src": "icon-192.png", "sizes": "192x192", "type": "image/png"},
-            {"src": "icon-512.png", "sizes": "512x512", "type": "image/png"},
-            {"src": "icon-maskable.png", "sizes": "512x512", "type": "image/png", "purpose": "maskable"},
-        ],
-    }
-    (TARGET / "manifest.webmanifest").write_text(json.dumps(manifest, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from django.utils import formats, timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.utils.translation import ngettext, pgettext
 
 from portal import faces, nav
 
@@ -183,7 +183,7 @@ def time_range(
     """
     there = _zone(zone)
     first, last = timezone.localtime(start, there), timezone.localtime(end, there)
-    end_format = "H:i" if first.date() == last.date() else "j M H:i"
+    end_format = "H:i" if first.date() == last.date() else pgettext("date format", "j M, H:i")
     return format_html(
         '<time datetime="{}">{}</time> – <time datetime="{}">{}</time>{}',
         first.isoformat(),
@@ -203,8 +203,8 @@ def local_time(value: datetime.datetime | None, style: str = "datetime") -> Safe
     if value is None:
         return SafeString("")
     here = timezone.localtime(value)
-    shapes = {"time": "H:i", "date": "j M Y"}
-    text = formats.date_format(here, shapes.get(style, "j M Y, H:i"))
+    shapes = {"time": "H:i", "date": pgettext("date format", "j M Y")}
+    text = formats.date_format(here, shapes.get(style) or pgettext("date format", "j M Y, H:i"))
     return format_html('<time datetime="{}" data-local-time="{}">{}</time>', here.isoformat(), style, text)
 
 

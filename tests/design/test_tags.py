@@ -117,7 +117,7 @@ def test_a_range_shows_the_zone_and_another_day() -> None:
     over = render(
         "{% time_range s e z False %}", s=start, e=start + datetime.timedelta(hours=15), z="Asia/Shanghai"
     )
-    assert ">24 Nov 01:00<" in over and "Shanghai" not in over
+    assert ">24 Nov, 01:00<" in over and "Shanghai" not in over
 
 
 def test_times_are_right_on_both_sides_of_a_clock_change() -> None:

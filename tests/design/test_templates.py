@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from django.core import mail
 from django.template.loader import get_template
 from django.test import Client, override_settings
 from django.urls import path
+from PIL import Image
 
 from accounts.models import User
 from portal.urls import urlpatterns as portal_urls
@@ -120,6 +122,16 @@ def test_a_missing_page_is_the_portals_own(client: Client, db: None) -> None:
     answer = client.get("/no/such/page/")
     assert answer.status_code == 404
     assert "There is no page at this address." in answer.content.decode()
+
+
+def test_the_web_manifest_names_icons_that_exist(client: Client, root: Path) -> None:
+    answer = client.get("/manifest.webmanifest")
+    assert answer["Content-Type"] == "application/manifest+json"
+    icons = json.loads(answer.content)["icons"]
+    assert {icon["sizes"] for icon in icons} == {"192x192", "512x512"}
+    for icon in icons:
+        with Image.open(root / icon["src"].lstrip("/")) as image:
+            assert f"{image.width}x{image.height}" == icon["sizes"]
 
 
 def test_an_expired_form_says_nothing_was_saved(db: None) -> None:
