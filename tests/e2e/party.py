@@ -46,7 +46,7 @@ def join(page: Page, url: str, name: str | None = None, *, wait: str = "in") -> 
     """Through the pre-join page with camera and microphone on; guests give their `name`."""
     page.goto(url)
     wait_phase(page, "prejoin")
-    page.locator("#preview[data-state=on]").wait_for(timeout=15_000)
+    page.locator("#preview[data-state=video]").wait_for(timeout=15_000)
     if name is not None:
         page.locator("#join-name").fill(name)
     page.locator("#join-button").click()

@@ -68,7 +68,7 @@ def enter(page: Page, url: str) -> None:
     """Through the pre-join page, camera and microphone on."""
     page.goto(url)
     wait_phase(page, "prejoin")
-    expect(page.locator("#preview[data-state=on], #preview[data-state=live]")).to_be_visible(timeout=15_000)
+    expect(page.locator("#preview[data-state=video]")).to_be_visible(timeout=15_000)
     page.locator("#join-button").click()
 
 
