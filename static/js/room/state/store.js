@@ -14,7 +14,7 @@ export class Store {
    * @param {S} initial
    * @param {{schedule?: (task: () => void) => void}} [options]
    */
-  constructor(reduce, initial, { schedule = queueMicrotask } = {}) {
+  constructor(reduce, initial, { schedule = (task) => queueMicrotask(task) } = {}) {
     this.reduce = reduce;
     this.state = initial;
     this.#told = initial;
