@@ -21,7 +21,7 @@ from meetings.scheduling.services import Attendee, cancel_meeting, change_meetin
 from tests.meetings.scheduling import builders
 
 ZONES = sorted(name for name in zoneinfo.available_timezones() if "/" in name and not name.startswith("Etc/"))
-ANNA, BEN = Attendee("anna@example.org", "Anna “A.” \"Q\" Keller; x"), Attendee("ben@example.org", "Ben")
+ANNA, BEN = Attendee("anna@example.org", 'Anna “A.” "Q" Keller; x'), Attendee("ben@example.org", "Ben")
 
 
 def parsed(mail: OutboxMail) -> tuple[icalendar.Calendar, icalendar.Event]:
@@ -44,7 +44,13 @@ def meeting(staff: User) -> Meeting:
     # 10:00 in Shanghai; the title has every character that must be escaped.
     start = dt.datetime(timezone.now().year + 1, 7, 6, 2, 0, tzinfo=dt.UTC)
     return builders.booked(
-        staff, ANNA, BEN, title="波 waves, tides; \\ more", description="One\nTwo", starts_at=start, time_zone="Asia/Shanghai"
+        staff,
+        ANNA,
+        BEN,
+        title="波 waves, tides; \\ more",
+        description="One\nTwo",
+        starts_at=start,
+        time_zone="Asia/Shanghai",
     )
 
 
@@ -144,7 +150,9 @@ def test_large_meetings_show_nobody_the_whole_list(staff: User) -> None:
 
 
 def test_a_file_to_save_schedules_nothing(meeting: Meeting) -> None:
-    calendar = icalendar.Calendar.from_ical(build_calendar(meeting, method="PUBLISH", join_url=meeting.join_url))
+    calendar = icalendar.Calendar.from_ical(
+        build_calendar(meeting, method="PUBLISH", join_url=meeting.join_url)
+    )
     (event,) = calendar.walk("VEVENT")
     assert calendar["METHOD"] == "PUBLISH"
     assert "ATTENDEE" not in event

@@ -118,7 +118,9 @@ def test_a_second_link_is_kept_beside_the_first(client: Client, invitation: Invi
     assert client.session.session_key != before
 
 
-def test_a_signed_in_person_stays_signed_in(staff_client: Client, invitation: Invitation, staff: User) -> None:
+def test_a_signed_in_person_stays_signed_in(
+    staff_client: Client, invitation: Invitation, staff: User
+) -> None:
     staff_client.get(path(invitation))
     assert staff_client.session["_auth_user_id"] == str(staff.pk)
 
@@ -140,7 +142,9 @@ def test_leads_to_the_newest_minutes(client: Client, invitation: Invitation) -> 
     assert client.get(where)["Location"] == invitation.meeting.get_absolute_url()
     builders.held(invitation.meeting)
     newest = builders.held(invitation.meeting)
-    newest.session.__class__.objects.filter(pk=newest.session_id).update(started_at=timezone.now() + dt.timedelta(days=9))
+    newest.session.__class__.objects.filter(pk=newest.session_id).update(
+        started_at=timezone.now() + dt.timedelta(days=9)
+    )
     assert client.get(where)["Location"] == f"/minutes/{newest.pk}/"
 
 

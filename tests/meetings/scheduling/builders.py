@@ -74,3 +74,8 @@ def held(meeting: Meeting, *people: User, owner: User | None = None) -> Minutes:
     if owner is not None:
         ActionItem.objects.create(minutes=minutes, text=f"Write {uuid.uuid4().hex[:6]}", owner=owner)
     return minutes
+
+
+def zoneinfo_of(form: Any) -> dt.tzinfo:
+    """The zone a booking form was opened in."""
+    return form.actor.user.zone

@@ -22,7 +22,12 @@ pytestmark = pytest.mark.django_db
 
 
 def nothing_happened() -> bool:
-    return not (Meeting.objects.exists() or Invitation.objects.exists() or OutboxMail.objects.exists() or AuditEntry.objects.exists())
+    return not (
+        Meeting.objects.exists()
+        or Invitation.objects.exists()
+        or OutboxMail.objects.exists()
+        or AuditEntry.objects.exists()
+    )
 
 
 @pytest.mark.parametrize("role", ["student"])
@@ -37,7 +42,9 @@ def test_students_cannot_book(role: str) -> None:
 def test_nobody_without_account_books() -> None:
     for actor in (Actor(), SYSTEM):
         with pytest.raises(Refused):
-            book_meeting(actor=actor, title="x", starts_at=builders.soon(), duration_minutes=30, time_zone="UTC")
+            book_meeting(
+                actor=actor, title="x", starts_at=builders.soon(), duration_minutes=30, time_zone="UTC"
+            )
     assert nothing_happened()
 
 
@@ -96,7 +103,9 @@ def test_now_takes_time_to_type(staff: User) -> None:
         builders.booked(staff, starts_at=timezone.now() - dt.timedelta(minutes=6))
 
 
-def test_booking_writes_everything_once(staff: User, student: User, django_capture_on_commit_callbacks) -> None:  # type: ignore[no-untyped-def]
+def test_booking_writes_everything_once(
+    staff: User, student: User, django_capture_on_commit_callbacks
+) -> None:  # type: ignore[no-untyped-def]
     with django_capture_on_commit_callbacks(execute=True):
         meeting = builders.booked(
             staff,
@@ -113,7 +122,10 @@ def test_booking_writes_everything_once(staff: User, student: User, django_captu
     assert meeting.ends_at - meeting.starts_at == dt.timedelta(minutes=45)
     assert meeting.sequence == 0
     assert not meeting.lobby_enabled
-    assert [(item.title, item.minutes) for item in meeting.agenda.all()] == [("Look back", 5), ("Waves", None)]
+    assert [(item.title, item.minutes) for item in meeting.agenda.all()] == [
+        ("Look back", 5),
+        ("Waves", None),
+    ]
     assert {(one.email, one.name, one.user, one.role) for one in meeting.invitations.all()} == {
         (student.email, "Sara Yilmaz", student, "cohost"),
         ("guest@elsewhere.example", "Guest One", None, "participant"),

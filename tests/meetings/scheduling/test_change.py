@@ -79,7 +79,12 @@ def test_an_admin_may_cancel(meeting: Meeting) -> None:
 
 @pytest.mark.parametrize(
     "fields",
-    [{"title": ""}, {"duration_minutes": 0}, {"starts_at": dt.datetime(2020, 1, 1, tzinfo=dt.UTC)}, {"time_zone": "x"}],
+    [
+        {"title": ""},
+        {"duration_minutes": 0},
+        {"starts_at": dt.datetime(2020, 1, 1, tzinfo=dt.UTC)},
+        {"time_zone": "x"},
+    ],
 )
 def test_bad_changes(meeting: Meeting, staff: User, fields: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
@@ -113,9 +118,17 @@ def test_no_change_is_no_news(meeting: Meeting, staff: User) -> None:
 
 @pytest.mark.parametrize(
     "fields",
-    [{"title": "New"}, {"description": "New"}, {"duration_minutes": 60}, {"time_zone": "Asia/Tokyo"}, {"starts_at": None}],
+    [
+        {"title": "New"},
+        {"description": "New"},
+        {"duration_minutes": 60},
+        {"time_zone": "Asia/Tokyo"},
+        {"starts_at": None},
+    ],
 )
-def test_relevant_changes_raise_the_sequence_and_are_told(meeting: Meeting, staff: User, fields: dict[str, Any]) -> None:
+def test_relevant_changes_raise_the_sequence_and_are_told(
+    meeting: Meeting, staff: User, fields: dict[str, Any]
+) -> None:
     if "starts_at" in fields:
         fields = {"starts_at": meeting.starts_at + dt.timedelta(hours=1)}
     changed = change_meeting(meeting, actor=Actor(user=staff), **fields)
@@ -130,7 +143,11 @@ def test_relevant_changes_raise_the_sequence_and_are_told(meeting: Meeting, staf
 
 def test_quiet_changes_are_kept_but_not_told(meeting: Meeting, staff: User) -> None:
     changed = change_meeting(
-        meeting, actor=Actor(user=staff), lobby_enabled=False, recording_enabled=False, agenda=[AgendaDraft("Two")]
+        meeting,
+        actor=Actor(user=staff),
+        lobby_enabled=False,
+        recording_enabled=False,
+        agenda=[AgendaDraft("Two")],
     )
     assert changed.sequence == 0
     assert not mails()
@@ -168,7 +185,9 @@ def test_who_comes_back_gets_a_new_link_and_a_newer_calendar(meeting: Meeting, s
 
 
 def test_role_changes_are_kept_and_not_mailed(meeting: Meeting, staff: User) -> None:
-    change_meeting(meeting, actor=Actor(user=staff), attendees=[Attendee(ANNA.email, ANNA.name, cohost=True), BEN])
+    change_meeting(
+        meeting, actor=Actor(user=staff), attendees=[Attendee(ANNA.email, ANNA.name, cohost=True), BEN]
+    )
     assert meeting.invitations.get(email=ANNA.email).role == "cohost"
     assert not mails()
     assert AuditEntry.objects.get().changes["roles"][1] == ["anna@example.org: cohost"]
@@ -183,7 +202,9 @@ def test_a_stale_editor_is_stopped(meeting: Meeting, staff: User) -> None:
     assert conflict.value.meeting.title == "First"
     assert Meeting.objects.get().title == "First"
     assert not mails()
-    change_meeting(meeting, actor=Actor(user=staff), version=version_of(conflict.value.meeting), title="Second")
+    change_meeting(
+        meeting, actor=Actor(user=staff), version=version_of(conflict.value.meeting), title="Second"
+    )
     assert Meeting.objects.get().title == "Second"
 
 
@@ -194,7 +215,9 @@ def test_a_change_of_people_alone_is_a_new_version(meeting: Meeting, staff: User
 
 def test_a_running_meeting_keeps_its_start(staff: User) -> None:
     meeting = builders.row(staff, timezone.now() - dt.timedelta(minutes=20), duration_minutes=45)
-    changed = change_meeting(meeting, actor=Actor(user=staff), starts_at=meeting.starts_at, duration_minutes=90)
+    changed = change_meeting(
+        meeting, actor=Actor(user=staff), starts_at=meeting.starts_at, duration_minutes=90
+    )
     assert changed.duration_minutes == 90
 
 

@@ -37,7 +37,9 @@ def test_read_person() -> None:
     assert read_person('"王伟" <wei@example.org>').name == "王伟"
 
 
-@pytest.mark.parametrize("text", ["anna", "a@b", "Anna <anna>", "a b@c.de", "@c.de", "x" * 250 + "@example.org", "<>"])
+@pytest.mark.parametrize(
+    "text", ["anna", "a@b", "Anna <anna>", "a b@c.de", "@c.de", "x" * 250 + "@example.org", "<>"]
+)
 def test_no_address(text: str) -> None:
     with pytest.raises(BadAddress):
         read_person(text)
@@ -66,7 +68,11 @@ def test_merge_finds_accounts_drops_the_organiser_and_says_everyone_once(django_
     ]
     with django_assert_num_queries(1):
         merged = merge_attendees(people, without="Boss@Example.org")
-    assert [one.email for one in merged] == ["sara@example.org", "guest@elsewhere.example", "gone@example.org"]
+    assert [one.email for one in merged] == [
+        "sara@example.org",
+        "guest@elsewhere.example",
+        "gone@example.org",
+    ]
     assert merged[0].user == sara
     assert merged[0].name == "Sara Yilmaz"
     assert merged[1] == Attendee("guest@elsewhere.example", "Guest", None, cohost=True)

@@ -26,7 +26,9 @@ def test_the_list_of_people_is_not_for_everyone(student: User) -> None:
             members_of("class", 1, actor=actor)
 
 
-def test_suggests_people_classes_departments(staff: User, physics: Department, django_assert_num_queries) -> None:  # type: ignore[no-untyped-def]
+def test_suggests_people_classes_departments(
+    staff: User, physics: Department, django_assert_num_queries
+) -> None:  # type: ignore[no-untyped-def]
     phyllis = builders.person(name="Phyllis", department=physics)
     builders.person(name="Phyllo", is_active=False)
     group = ClassGroup.objects.create(name="Physics 101")
@@ -64,7 +66,9 @@ def test_members_of_a_class(staff: User) -> None:
     assert members_of("class", 999, actor=Actor(user=staff)) == []
 
 
-@pytest.mark.parametrize("text", ["class:", "class:x", "class:-1", "class:²", "user:1", "class", "class:12345678901"])
+@pytest.mark.parametrize(
+    "text", ["class:", "class:x", "class:-1", "class:²", "user:1", "class", "class:12345678901"]
+)
 def test_no_group(text: str) -> None:
     assert group_of(text) is None
 

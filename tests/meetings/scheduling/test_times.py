@@ -66,7 +66,9 @@ def test_every_time_has_a_moment_and_existing_ones_come_back(wall: dt.datetime, 
     assert again.moment <= start.moment
 
 
-@given(st.datetimes(min_value=dt.datetime(1990, 1, 1), max_value=dt.datetime(2060, 1, 1)), st.sampled_from(ZONES))
+@given(
+    st.datetimes(min_value=dt.datetime(1990, 1, 1), max_value=dt.datetime(2060, 1, 1)), st.sampled_from(ZONES)
+)
 def test_moments_come_back_unless_ambiguous(moment: dt.datetime, name: str) -> None:
     zone = zoneinfo.ZoneInfo(name)
     utc = moment.replace(tzinfo=dt.UTC, microsecond=0)
