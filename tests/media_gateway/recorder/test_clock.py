@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from media_gateway.recorder.clock import fit_lower, fit_middle, split_epochs
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(st.floats(-1e-4, 1e-4), st.floats(-100, 100), st.integers(0, 2**32 - 1))
 def test_drift_is_found_under_jitter(drift: float, offset: float, seed: int) -> None:
     rng = np.random.default_rng(seed)

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from media_gateway.recorder.journal import (
@@ -32,6 +32,7 @@ def scan(data: bytes) -> tuple[list[tuple[int, int, bytes]], int]:
     return found, scanner.damaged_bytes
 
 
+@settings(deadline=None)
 @given(records)
 def test_round_trip(items: list[tuple[int, int, bytes]]) -> None:
     data = encode_header({"recording": "r"}) + b"".join(encode_record(*item) for item in items)
@@ -39,6 +40,7 @@ def test_round_trip(items: list[tuple[int, int, bytes]]) -> None:
     assert scan(data) == (items, 0)
 
 
+@settings(deadline=None)
 @given(records, st.data())
 def test_torn_tail_costs_the_torn_record_alone(
     items: list[tuple[int, int, bytes]], data: st.DataObject
@@ -56,6 +58,7 @@ def test_torn_tail_costs_the_torn_record_alone(
     assert damaged == cut - ends[complete]
 
 
+@settings(deadline=None)
 @given(records.filter(bool), st.data())
 def test_damage_in_the_middle_costs_the_damaged_record_alone(
     items: list[tuple[int, int, bytes]], data: st.DataObject

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from media_gateway.recorder.layout import MAX_GRID, Rect, beside_screen, fit, grid, strip_capacity
@@ -50,6 +50,7 @@ def test_tiles_stand_beside_the_screen() -> None:
     assert strip_capacity(720) == 5
 
 
+@settings(deadline=None)
 @given(st.integers(1, 4000), st.integers(1, 4000), st.integers(10, 640), st.integers(10, 360))
 def test_picture_fits_its_place(width: int, height: int, half_width: int, half_height: int) -> None:
     place = Rect(20, 40, half_width * 2, half_height * 2)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from media_gateway.recorder.sequence import order_packets, runs, unwrap, unwrap_sequence
 
 
+@settings(deadline=None)
 @given(
     st.integers(0, 65_535),
     st.lists(st.integers(1, 300), min_size=1, max_size=60),
@@ -26,6 +27,7 @@ def test_any_disorder_is_undone(first: int, gaps: list[int], seed: int) -> None:
     assert np.array_equal(sent[arrived[order]], sent)
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(-(2**30), 2**30), max_size=50), st.integers(0, 2**32 - 1))
 def test_unwrapped_counters_keep_their_steps(steps: list[int], first: int) -> None:
     values = first + np.cumsum([0, *steps])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from media_gateway.recorder.timeline import current, subtract, union
@@ -21,6 +21,7 @@ def covers(spans: list[tuple[float, float]], at: float) -> bool:
     return any(start <= at < end for start, end in spans)
 
 
+@settings(deadline=None)
 @given(intervals, intervals)
 def test_union_and_difference_agree_with_their_points(some: list, others: list) -> None:
     merged, left = union(some), subtract(union(some), union(others))
