@@ -87,7 +87,7 @@ class ControlConsumer(AsyncWebsocketConsumer):
                 )
                 await self.close(code=4408)
                 return
-            await asyncio.sleep(left)
+            await asyncio.sleep(min(left, 1.0))
 
     # --- from the worker ------------------------------------------------------------------------------
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:

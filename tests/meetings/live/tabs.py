@@ -74,7 +74,7 @@ class Tab:
     async def ask(self, type: str, **data: Any) -> dict[str, Any]:
         """Response data; raises Refusal."""
         self.last_id += 1
-        await self.socket.send_to(text_data=json.dumps({"id": self.last_id, "type": type, "data": data}))
+        await self.socket.send_to(text_data=json.dumps({"id": self.last_id, "type": type, "data": data}, ensure_ascii=False))
         frame = await self.response(self.last_id)
         if not frame["ok"]:
             raise Refusal(frame["error"])
