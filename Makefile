@@ -19,7 +19,6 @@ run: setup ## run the portal until Ctrl-C
 	@exec $(PY) manage.py portal $(ARGS)
 
 demo: setup ## fill the portal with people and meetings to look at
-	@$(PY) manage.py prepare
 	@$(PY) manage.py demo
 
 doctor: setup ## check every part and say what to do

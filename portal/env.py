@@ -324,13 +324,16 @@ def own_addresses() -> list[str]:
     return found
 
 
-def private_secret(folder: Path, name: str) -> str:
-    """The secret kept in `folder/name` (mode 0600), made on first use. Raises OSError if it cannot be."""
+def private_secret(folder: Path, name: str, random_bytes: int = 48) -> str:
+    """The secret kept in `folder/name` (mode 0600), made on first use. Raises OSError if it cannot be.
+
+    48 random bytes give 64 characters; fewer are for what people have to type.
+    """
     path = folder / name
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     try:
         with open(path, "x", opener=private_opener) as file:
-            file.write(secrets.token_urlsafe(48))
+            file.write(secrets.token_urlsafe(random_bytes))
     except FileExistsError:
         pass
     # A process that lost the race may read before the winner has written.

@@ -148,7 +148,13 @@ REDIS_URL = ENV["REDIS_URL"] or _embedded_redis_url()
 CHANNEL_LAYERS = {
     "default": {
         "BACKEND": "channels_redis.core.RedisChannelLayer",
-        "CONFIG": {"hosts": [REDIS_URL], "capacity": 2000, "expiry": 30, "group_expiry": 86400},
+        "CONFIG": {
+            # Receiving waits 5 s at the server; the client must not give up first.
+            "hosts": [{"address": REDIS_URL, "socket_timeout": 20, "socket_connect_timeout": 5}],
+            "capacity": 2000,
+            "expiry": 30,
+            "group_expiry": 86400,
+        },
     }
 }
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}}
@@ -161,6 +167,7 @@ CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 6 * 3600}
 CELERY_TIMEZONE = "UTC"
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BEAT_SCHEDULE = {
     "deliver-outbox": {"task": "meetings.invitations.tasks.deliver_due", "schedule": 20.0},
     "reap-participants": {"task": "meetings.live.tasks.reap_participants", "schedule": 20.0},
@@ -287,6 +294,7 @@ LINK_DAYS = ENV["LINK_DAYS"]
 TURN_URLS, TURN_SECRET = ENV["TURN_URLS"], ENV["TURN_SECRET"]
 SIGNUP_OPEN = ENV["SIGNUP"]
 
+_jobs_level = "INFO" if ENV["LOG_LEVEL"] == "DEBUG" else "WARNING"
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -298,5 +306,8 @@ LOGGING = {
         "django.channels.server": {"level": "WARNING"},
         "aiortc": {"level": "WARNING"},
         "axes": {"level": "WARNING"},
+        # Some jobs run every few seconds; what fails is told in any case.
+        "celery.app.trace": {"level": _jobs_level},
+        "celery.worker.strategy": {"level": _jobs_level},
     },
 }

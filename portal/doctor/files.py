@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.contrib.staticfiles.storage import ManifestFilesMixin, staticfiles_storage
@@ -58,8 +60,15 @@ def secrets() -> Iterator[Finding]:
         do = f"change it under Settings, then delete {first_admin}"
         if _first_password_still_works(first_admin):
             yield warn("Secrets", "the first administrator still has the first password", do)
+    if os.geteuid() == 0 and not _is_local():
+        yield warn("Secrets", "the portal runs as root", "give it a user of its own: deploy/plenum.service")
     if settings.DEBUG:
         yield warn("Secrets", "DEBUG is on: errors show program internals to everyone", "set DEBUG=off")
+
+
+def _is_local() -> bool:
+    """Whether people reach the portal on this machine only: somebody tries it out."""
+    return (urlsplit(settings.PUBLIC_URL).hostname or "") in ("localhost", "127.0.0.1", "::1")
 
 
 def _mode(path: Path) -> int:

@@ -30,6 +30,7 @@ class Service:
     grace: float = 5.0
     environ: Mapping[str, str] = field(default_factory=dict)
     death: signal.Signals = signal.SIGKILL  # what it gets when the supervisor itself is killed
+    nice: int = 0  # how far it steps back for others that want the processor
 
 
 class Child:
@@ -76,7 +77,7 @@ class Child:
                 stderr=asyncio.subprocess.STDOUT,
                 # A session of its own: Ctrl-C reaches the supervisor alone, which then stops all in order.
                 start_new_session=True,
-                preexec_fn=before_exec(self.service.death),
+                preexec_fn=before_exec(self.service.death, self.service.nice),
             )
         except OSError as error:
             return f"cannot be started ({error.strerror or error})"

@@ -25,7 +25,13 @@ def die_with_parent(parent: int, death: signal.Signals = signal.SIGKILL) -> None
         os.kill(os.getpid(), death)
 
 
-def before_exec(death: signal.Signals) -> Callable[[], None]:
-    """For `preexec_fn`: the started program gets `death` when the calling process ends."""
+def before_exec(death: signal.Signals, nice: int = 0) -> Callable[[], None]:
+    """For `preexec_fn`: the program gets `death` when the calling process ends, and runs at `nice`."""
     parent = os.getpid()
-    return lambda: die_with_parent(parent, death)
+
+    def prepare() -> None:
+        die_with_parent(parent, death)
+        if nice:
+            os.nice(nice)
+
+    return prepare

@@ -34,41 +34,23 @@ class Plan:
 
     def services(self) -> list[Service]:
         """Everything but Valkey, which answers before these start. Web stops first: nobody comes in late."""
-        manage = (sys.executable, str(settings.BASE_DIR / "manage.py"))
-        celery = (sys.executable, "-m", "celery", "-A", "portal")
         services: list[Service] = []
         if "web" in self.parts:
             services.append(Service("web", _daphne(), stop_order=0, grace=12.0))
         if "media" in self.parts:
             services.extend(
-                Service(f"media-{index}", (*manage, "media_worker", "--index", str(index)), stop_order=1)
+                Service(f"media-{index}", _manage("media_worker", "--index", str(index)), stop_order=1)
                 for index in range(settings.MEDIA_WORKERS)
             )
         if "recorder" in self.parts:
             # After the media workers: the last packets of a recording are worth having.
-            services.append(Service("recorder", (*manage, "recording_worker"), stop_order=2, grace=8.0))
+            services.append(Service("recorder", _manage("recording_worker"), stop_order=2, grace=8.0))
         if "celery" in self.parts:
-            level = ("--loglevel", settings.ENV["LOG_LEVEL"])
-            worker = (
-                "worker",
-                "--concurrency",
-                "2",
-                "--without-gossip",
-                "--without-mingle",
-                "-n",
-                f"celery@{settings.NODE_NAME}",
-            )
-            # A job that is cut short is in the queue still, and taken up at the next start.
-            services.append(Service("celery", (*celery, *worker, *level), stop_order=3, grace=8.0))
+            # A job that is cut short is in the queue still, and taken up at the next start. Composing a
+            # recording takes all the processor it gets; a running meeting goes first.
+            services.append(Service("celery", _celery_worker(), stop_order=3, grace=8.0, nice=10))
         if "beat" in self.parts:
-            schedule = str(settings.DATA_DIR / "run" / "beat-schedule")
-            services.append(
-                Service(
-                    "beat",
-                    (*celery, "beat", "--schedule", schedule, "--pidfile", "", "--loglevel", "WARNING"),
-                    stop_order=3,
-                )
-            )
+            services.append(Service("beat", _celery_beat(), stop_order=3))
         return services
 
     def locks(self) -> list[str]:
@@ -76,6 +58,10 @@ class Plan:
         ports = {"web": f"web-{settings.PORT}"}
         names = ["valkey"] if "valkey" in self.parts else []
         return names + [ports.get(service.name, service.name) for service in self.services()]
+
+
+def _manage(*arguments: str) -> tuple[str, ...]:
+    return (sys.executable, str(settings.BASE_DIR / "manage.py"), *arguments)
 
 
 def _daphne() -> tuple[str, ...]:
@@ -86,3 +72,19 @@ def _daphne() -> tuple[str, ...]:
         *proxy,
         "portal.asgi:application",
     )
+
+
+CELERY = (sys.executable, "-m", "celery", "--quiet", "-A", "portal")
+CELERY_WORKERS = 2
+
+
+def _celery_worker() -> tuple[str, ...]:
+    return (
+        *(*CELERY, "worker", "--concurrency", str(CELERY_WORKERS), "--without-gossip", "--without-mingle"),
+        *("-n", f"celery@{settings.NODE_NAME}", "--loglevel", settings.ENV["LOG_LEVEL"]),
+    )
+
+
+def _celery_beat() -> tuple[str, ...]:
+    schedule = str(settings.DATA_DIR / "run" / "beat-schedule")
+    return (*CELERY, "beat", "--schedule", schedule, "--pidfile", "", "--loglevel", "WARNING")

@@ -8,7 +8,6 @@ import secrets
 from collections.abc import Callable
 from pathlib import Path
 
-from allauth.account.models import EmailAddress
 from django.conf import settings
 from django.contrib.staticfiles import finders
 from django.contrib.staticfiles.storage import ManifestFilesMixin, staticfiles_storage
@@ -17,6 +16,7 @@ from django.db import DatabaseError, connection, transaction
 from django.db.migrations.executor import MigrationExecutor
 
 from accounts.models import User
+from accounts.services import trust_address
 from portal import env, translations
 from portal.supervisor.preflight import CannotStart
 
@@ -63,8 +63,10 @@ def create_first_admin() -> str | None:
             return None
         password = secrets.token_urlsafe(12)
         user = User.objects.create_superuser(FIRST_ADMIN, password, name="Administrator")
-        EmailAddress.objects.create(user=user, email=user.email, verified=True, primary=True)
+        trust_address(user)
         path = first_admin_file()
+        # With all secrets in the environment the folder is not there yet.
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         path.unlink(missing_ok=True)
         with open(path, "x", opener=env.private_opener) as file:
             file.write(f"{FIRST_ADMIN}\n{password}\n")

@@ -7,9 +7,11 @@ import pytest
 from django.conf import settings as django_settings
 from pytest_django import Settings
 
+Environment = Callable[..., None]
+
 
 @pytest.fixture
-def environment(settings: Settings) -> Callable[..., None]:
+def environment(settings: Settings) -> Environment:
     """Set values of `settings.ENV`, as environment variables would have been, for one test."""
 
     def change(**values: Any) -> None:

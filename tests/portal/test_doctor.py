@@ -7,7 +7,7 @@ import io
 import json
 import socket
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from threading import Thread
 
@@ -23,9 +23,8 @@ from media_gateway.models import MediaNode
 from portal.doctor import broker, clock, codecs, database, files, mail, network, runner, workers
 from portal.doctor.report import Finding, State, as_text, fail, ok
 from portal.supervisor.prepare import create_first_admin
+from tests.portal.conftest import Environment
 from tests.services.ports import free_tcp_port, free_udp_ports
-
-Environment = Callable[..., None]
 
 
 def only(findings: Iterator[Finding]) -> Finding:

@@ -67,7 +67,7 @@ def test_production_is_the_same_settings_with_other_addresses(tmp_path: Path) ->
     assert (database["USER"], database["PASSWORD"], database["HOST"]) == ("us@er", "p/w", "db")
     assert (database["PORT"], database["NAME"], database["OPTIONS"]["sslmode"]) == (5433, "meet", "require")
     assert broker == "redis://:pw@cache:6379/1"
-    assert layers["default"]["CONFIG"]["hosts"] == [broker]
+    assert layers["default"]["CONFIG"]["hosts"][0]["address"] == broker
     assert "meet.example.org" in hosts
     assert "*" not in hosts
     assert secure is True
