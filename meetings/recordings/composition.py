@@ -12,10 +12,10 @@ import datetime as dt
 import logging
 import os
 import threading
-import time
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from time import monotonic
 
 from django.db import connection, transaction
 from django.db.models import F, Q, QuerySet
@@ -80,7 +80,7 @@ def reporter(recording: Recording) -> Callable[[float], None]:
 
     def report(fraction: float) -> None:
         nonlocal last
-        now = time.monotonic()
+        now = monotonic()
         if last and now - last < PROGRESS_EVERY_S:
             return
         last = now

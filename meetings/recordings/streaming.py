@@ -123,7 +123,7 @@ def send_file(
         return HttpResponse(status=status, headers=headers, content_type=content_type)
     # Under ASGI a plain iterator would be read to its end first, on the one thread all synchronous code
     # shares.
-    body = _pieces_async(path, span) if isinstance(request, ASGIRequest) else _pieces(path, span)
+    body = _AsyncPieces(path, span) if isinstance(request, ASGIRequest) else _pieces(path, span)
     return StreamingHttpResponse(body, status=status, headers=headers, content_type=content_type)
 
 
@@ -136,15 +136,29 @@ def _pieces(path: Path, span: Span) -> Iterator[bytes]:
             yield piece
 
 
-async def _pieces_async(path: Path, span: Span) -> AsyncIterator[bytes]:
-    descriptor = await asyncio.to_thread(os.open, path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        position, end = span.first, span.last + 1
-        while position < end:
-            piece = await asyncio.to_thread(os.pread, descriptor, min(CHUNK, end - position), position)
-            if not piece:
-                return  # truncated meanwhile: the client sees that bytes are missing
-            position += len(piece)
-            yield piece
-    finally:
-        os.close(descriptor)
+class _AsyncPieces:
+    """The same without blocking the event loop; the response closes the file, wherever reading stood."""
+
+    def __init__(self, path: Path, span: Span) -> None:
+        self._path, self._span = path, span
+        self._descriptor: int | None = None
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        self._descriptor = descriptor = await asyncio.to_thread(
+            os.open, self._path, os.O_RDONLY | os.O_CLOEXEC
+        )
+        try:
+            position, end = self._span.first, self._span.last + 1
+            while position < end:
+                piece = await asyncio.to_thread(os.pread, descriptor, min(CHUNK, end - position), position)
+                if not piece:
+                    return  # truncated meanwhile: the client sees that bytes are missing
+                position += len(piece)
+                yield piece
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is not None:
+            os.close(descriptor)

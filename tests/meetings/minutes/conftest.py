@@ -11,7 +11,9 @@ from tests.meetings.minutes import world
 @pytest.fixture
 def held(db):
     """A meeting that was held: host Mei, co-host Jonas, student Sara, guest Ada by link, a stranger Tom."""
-    mei, jonas, sara, tom = (world.person(name) for name in ("Lin Mei", "Jonas Okafor", "Sara Yilmaz", "Tom Bauer"))
+    mei, jonas, sara, tom = (
+        world.person(name) for name in ("Lin Mei", "Jonas Okafor", "Sara Yilmaz", "Tom Bauer")
+    )
     meeting = world.meeting_of(mei)
     cohost = world.invite(meeting, jonas, role="cohost")
     world.invite(meeting, sara)
@@ -32,6 +34,8 @@ def minutes(held):
     row = Minutes.objects.create(session=held.session, summary="Waves were explained.")
     MinutesNote.objects.create(minutes=row, position=0, title="Waves", body="They interfere.")
     Decision.objects.create(minutes=row, position=0, text="The exam is on Friday")
-    ActionItem.objects.create(minutes=row, position=0, text="Book the hall", owner=held.sara, owner_name=held.sara.name)
+    ActionItem.objects.create(
+        minutes=row, position=0, text="Book the hall", owner=held.sara, owner_name=held.sara.name
+    )
     ActionItem.objects.create(minutes=row, position=1, text="Ask the author", owner_name="Ada Lovelace")
     return row

@@ -104,7 +104,9 @@ def test_who_only_waited_was_not_there(held):
 def test_facts_leave_out_what_the_reader_may_not_see(held):
     someone = held.session.participants.first()
     ChatMessage.objects.create(session=held.session, participant=someone, body="Hello")
-    SharedFile.objects.create(session=held.session, participant=someone, name="a.pdf", size=1, content_type="x/y")
+    SharedFile.objects.create(
+        session=held.session, participant=someone, name="a.pdf", size=1, content_type="x/y"
+    )
     world.recorded(held.session)
     everything = facts_of(held.session, chat=True, recordings=True)
     assert (len(everything.messages), len(everything.files), len(everything.recordings)) == (1, 1, 1)

@@ -105,7 +105,9 @@ def test_owners_are_people_of_the_meeting(minutes, held):
     assert values[f"user:{held.sara.pk}"] == "Sara Yilmaz"
     assert values["name:Ada Lovelace"] == "Ada Lovelace"
     assert f"user:{held.tom.pk}" not in values
-    response = save(world.browser(held.mei), minutes, new_actions=[{"text": "Spy", "owner": f"user:{held.tom.pk}"}])
+    response = save(
+        world.browser(held.mei), minutes, new_actions=[{"text": "Spy", "owner": f"user:{held.tom.pk}"}]
+    )
     assert response.status_code == 422
     assert not ActionItem.objects.filter(text="Spy").exists()
 
@@ -113,7 +115,11 @@ def test_owners_are_people_of_the_meeting(minutes, held):
 def test_rows_of_other_minutes_are_out_of_reach(minutes, held):
     other = Minutes.objects.create(session=world.session_of(world.meeting_of(held.tom)))
     foreign = services.save_minutes(
-        other, actor=world.by(held.tom), version=1, summary="", decisions=[services.DecisionDraft(None, "Theirs")]
+        other,
+        actor=world.by(held.tom),
+        version=1,
+        summary="",
+        decisions=[services.DecisionDraft(None, "Theirs")],
     ).decisions.get()
     save(world.browser(held.mei), minutes, decisions=[{"id": foreign.pk, "text": "Stolen"}])
     foreign.refresh_from_db()
@@ -183,7 +189,8 @@ def test_equal_texts_are_no_difference(minutes, held):
         "notes": [services.NoteDraft(minutes.notes.get().pk, "Waves", "They interfere.")],
         "decisions": [services.DecisionDraft(minutes.decisions.get().pk, "The exam is on Friday")],
         "actions": [
-            services.ActionDraft(row.pk, row.text, row.owner_id, row.owner_name) for row in minutes.actions.all()
+            services.ActionDraft(row.pk, row.text, row.owner_id, row.owner_name)
+            for row in minutes.actions.all()
         ],
     }
     assert differences(minutes, values) == []

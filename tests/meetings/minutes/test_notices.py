@@ -107,5 +107,7 @@ def test_names_are_escaped_in_html_and_plain_in_text(held):
     held.meeting.title = "R&D <b>"
     held.meeting.save()
     mail = told(held)[held.sara.email]
-    assert "R&amp;D &lt;b&gt;" in mail.html and "<b>" not in mail.html.split("</title>")[1].replace("&lt;b&gt;", "")
+    assert "R&amp;D &lt;b&gt;" in mail.html and "<b>" not in mail.html.split("</title>")[1].replace(
+        "&lt;b&gt;", ""
+    )
     assert "R&D <b>" in mail.text

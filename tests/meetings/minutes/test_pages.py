@@ -137,7 +137,9 @@ def test_empty_lists_teach(db):
 
 
 def test_the_newest_minutes_are_those_of_the_last_session(held, minutes):
-    later = world.session_of(held.meeting, started_at=world.minutes_after(600), ended_at=world.minutes_after(660))
+    later = world.session_of(
+        held.meeting, started_at=world.minutes_after(600), ended_at=world.minutes_after(660)
+    )
     newer = Minutes.objects.create(session=later)
     assert newest_minutes(held.meeting) == newer
     assert newest_minutes(world.meeting_of(held.mei)) is None

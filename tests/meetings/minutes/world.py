@@ -31,7 +31,11 @@ def person(name: str = "", *, role: str = "staff", **fields: Any) -> User:
 
 
 def meeting_of(organizer: User, title: str = "Physics 101", **fields: Any) -> Meeting:
-    values: dict[str, Any] = {"starts_at": NINE, "duration_minutes": 60, "time_zone": "Europe/Berlin"} | fields
+    values: dict[str, Any] = {
+        "starts_at": NINE,
+        "duration_minutes": 60,
+        "time_zone": "Europe/Berlin",
+    } | fields
     return Meeting.objects.create(organizer=organizer, title=title, **values)
 
 
@@ -65,7 +69,9 @@ def came(
         identity = {"identity": f"guest:{next(_numbers)}", "name": who}
     stays = [(0, 60)] if stays is None else stays
     joined = minutes_after(stays[0][0]) if stays else None
-    participant = Participant.objects.create(session=session, role=role, state=state, joined_at=joined, **identity)
+    participant = Participant.objects.create(
+        session=session, role=role, state=state, joined_at=joined, **identity
+    )
     for start, end in stays:
         left = minutes_after(end) if end is not None else None
         Attendance.objects.create(participant=participant, joined_at=minutes_after(start), left_at=left)

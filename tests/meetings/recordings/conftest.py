@@ -83,7 +83,9 @@ def events(monkeypatch):
 def running(db, settings, tmp_path):
     """A running session: host Mei, co-host Jonas, student Sara; Tom is a stranger."""
     settings.RECORDINGS_DIR = tmp_path / "recordings"
-    mei, jonas, sara, tom = (world.person(name) for name in ("Lin Mei", "Jonas Okafor", "Sara Yilmaz", "Tom Bauer"))
+    mei, jonas, sara, tom = (
+        world.person(name) for name in ("Lin Mei", "Jonas Okafor", "Sara Yilmaz", "Tom Bauer")
+    )
     meeting = world.meeting_of(mei)
     world.invite(meeting, jonas, role="cohost")
     world.invite(meeting, sara)

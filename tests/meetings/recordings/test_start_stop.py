@@ -53,7 +53,9 @@ def test_nobody_records_where_recording_is_switched_off(running, nodes, workers)
 def test_participants_do_not_stop(running, nodes, workers, events):
     recording = start(running)
     with pytest.raises(Refused):
-        services.stop_recording(running.session, actor=world.by(running.sara, participant=running.people["sara"]))
+        services.stop_recording(
+            running.session, actor=world.by(running.sara, participant=running.people["sara"])
+        )
     recording.refresh_from_db()
     assert recording.state == "recording"
 
@@ -98,7 +100,11 @@ def test_start_asks_the_recorder_then_the_media_worker(running, nodes, workers, 
         ),
     ]
     recording.refresh_from_db()
-    assert (recording.state, recording.node, recording.started_by) == ("recording", "recorder-1", running.people["mei"])
+    assert (recording.state, recording.node, recording.started_by) == (
+        "recording",
+        "recorder-1",
+        running.people["mei"],
+    )
     entry = AuditEntry.objects.get(verb="recording.start")
     assert entry.actor == running.mei and entry.ip == "192.0.2.7"
     [(kind, data)] = events
@@ -134,9 +140,13 @@ def test_stop_composes_and_tells_everybody(running, nodes, workers, events, jobs
     assert AuditEntry.objects.get(verb="recording.stop").actor == running.jonas
 
 
-def test_a_stop_holds_even_if_the_workers_cannot_be_told(running, nodes, workers, events, jobs, commit, monkeypatch):
+def test_a_stop_holds_even_if_the_workers_cannot_be_told(
+    running, nodes, workers, events, jobs, commit, monkeypatch
+):
     start(running)
-    monkeypatch.setattr("media_gateway.client.tell", lambda *_a, **_k: (_ for _ in ()).throw(OSError("no broker")))
+    monkeypatch.setattr(
+        "media_gateway.client.tell", lambda *_a, **_k: (_ for _ in ()).throw(OSError("no broker"))
+    )
     with commit():
         services.stop_recording(running.session, actor=world.by(running.mei))
     assert Recording.objects.get().state == "composing"
@@ -149,7 +159,9 @@ def test_after_a_stop_one_may_record_again(running, nodes, workers, events):
     assert sorted(Recording.objects.values_list("state", flat=True)) == ["composing", "recording"]
 
 
-def test_the_end_of_the_session_stops_it_whatever_the_settings_say(running, nodes, workers, events, jobs, commit):
+def test_the_end_of_the_session_stops_it_whatever_the_settings_say(
+    running, nodes, workers, events, jobs, commit
+):
     start(running)
     running.meeting.recording_enabled = False
     running.meeting.save()
