@@ -110,7 +110,7 @@ def _running_session(meeting: Meeting) -> Session:
         if found is None:
             try:
                 with transaction.atomic():
-                    found = Session.objects.create(meeting=meeting).pk
+                    found = Session.objects.create(meeting=meeting, opened_at=None).pk
             except IntegrityError:
                 continue  # someone else began it in this very moment
         try:

@@ -32,8 +32,8 @@ class Session(models.Model):
     )
     room_id = models.UUIDField(_("media room"), default=uuid.uuid4, unique=True, editable=False)
     started_at = models.DateTimeField(_("started"), default=timezone.now)
-    # Empty while people only wait in the lobby; set together with `started_at` when the first one is in.
-    opened_at = models.DateTimeField(null=True, blank=True, editable=False)
+    # None while people only wait in the lobby; then set together with `started_at`, when the first one is in.
+    opened_at = models.DateTimeField(null=True, blank=True, default=timezone.now, editable=False)
     ended_at = models.DateTimeField(_("ended"), null=True, blank=True)
     end_reason = models.CharField(_("why it ended"), max_length=20, blank=True)
     # The media worker that holds the room; empty until someone connects media, and after that worker died.

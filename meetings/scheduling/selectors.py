@@ -36,7 +36,7 @@ def with_facts(meetings: QuerySet[Meeting], user: User) -> QuerySet[Meeting]:
     return (
         meetings.select_related("organizer")
         .annotate(
-            is_live=Exists(Session.objects.filter(meeting=OuterRef("pk"), ended_at=None)),
+            is_live=_live(),
             people_total=_count(active),
             agenda_total=_count(AgendaItem.objects.filter(meeting=OuterRef("pk"))),
             my_role=Subquery(active.filter(user=user).values("role")[:1]),
@@ -60,7 +60,7 @@ def _count(rows: QuerySet) -> Coalesce:
 
 
 def _live() -> Exists:
-    return Exists(Session.objects.filter(meeting=OuterRef("pk"), ended_at=None))
+    return Exists(Session.objects.filter(meeting=OuterRef("pk"), ended_at=None, opened_at__isnull=False))
 
 
 def upcoming(user: User, now: dt.datetime) -> QuerySet[Meeting]:
@@ -72,7 +72,7 @@ def upcoming(user: User, now: dt.datetime) -> QuerySet[Meeting]:
 def past(user: User, now: dt.datetime) -> QuerySet[Meeting]:
     """Over and not running, latest first; `session_total` tells whether it took place."""
     meetings = meetings_of(user).filter(status=Meeting.Status.SCHEDULED, ends_at__lte=now).exclude(_live())
-    sessions = _count(Session.objects.filter(meeting=OuterRef("pk")))
+    sessions = _count(Session.objects.filter(meeting=OuterRef("pk"), opened_at__isnull=False))
     return with_facts(meetings, user).annotate(session_total=sessions).order_by("-starts_at", "-pk")
 
 
@@ -111,7 +111,7 @@ def meeting_detail(meeting: Meeting, actor: Actor) -> Detail:
     role = actor.role_in(meeting)
     recordings = Recording.objects.filter(state__in=[Recording.State.READY, Recording.State.COMPOSING])
     sessions = list(
-        Session.objects.filter(meeting=meeting)
+        Session.objects.filter(meeting=meeting, opened_at__isnull=False)
         .select_related("minutes")
         .annotate(people_total=Count("participants", filter=Q(participants__joined_at__isnull=False)))
         .prefetch_related(Prefetch("recordings", queryset=recordings.order_by("started_at")))

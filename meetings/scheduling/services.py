@@ -204,7 +204,7 @@ def cancel_meeting(meeting: Meeting, *, actor: Actor, note: str = "") -> Meeting
         )
         if now_meeting.is_cancelled:
             return now_meeting
-        if Session.objects.filter(meeting=now_meeting, ended_at=None).exists():
+        if Session.objects.filter(meeting=now_meeting, ended_at=None, opened_at__isnull=False).exists():
             raise ValidationError(_("The meeting is running. End it for all first."))
         if now_meeting.ends_at <= timezone.now():
             raise ValidationError(_("This meeting is already over."))
