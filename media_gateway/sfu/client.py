@@ -7,6 +7,7 @@ One `MediaClient` is one peer connection. Media goes in and comes out as plain R
 import asyncio
 import secrets
 import socket
+import struct
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ from .udp import Slot
 
 PING_EVERY = 2.0
 FIRST_PINGS = 0.1
+SO_TIMESTAMPNS = 35
+"""Linux; not in Python's socket module."""
 EXTENSIONS = {rtp.MID_URI: 4, rtp.TRANSPORT_CC_URI: 3, rtp.AUDIO_LEVEL_URI: 1}
 
 
@@ -41,8 +44,11 @@ class MediaClient:
     incoming datagrams, `drop_sent` outgoing ones: loss that is exactly repeatable.
     """
 
-    def __init__(self, identity: Identity | None = None) -> None:
+    def __init__(self, identity: Identity | None = None, *, kernel_times: bool = False) -> None:
+        """`kernel_times`: `arrived_ns` holds the kernel's receive time (Unix ns) during `on_rtp` (Linux)."""
         self.identity = identity or Identity()
+        self.kernel_times = kernel_times
+        self.arrived_ns = 0
         self.ufrag = secrets.token_hex(4)
         self.pwd = secrets.token_hex(12)
         self.tracks: list[OutTrack] = []
@@ -152,6 +158,8 @@ class MediaClient:
         family = socket.AF_INET6 if ":" in self._remote[0] else socket.AF_INET
         sock = self._sock = socket.socket(family, socket.SOCK_DGRAM)
         sock.setblocking(False)
+        if self.kernel_times:
+            sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
         sock.connect(self._remote)
         self._loop.add_reader(sock.fileno(), self._readable)
 
@@ -191,7 +199,13 @@ class MediaClient:
             if sock is None or sock is not self._sock:
                 return
             try:
-                length = sock.recv_into(self._slot.view)
+                if self.kernel_times:
+                    length, ancillary, _, _ = sock.recvmsg_into([self._slot.view], 64)
+                    for _, _, data in ancillary:
+                        seconds, nanoseconds = struct.unpack("qq", data)
+                        self.arrived_ns = seconds * 1_000_000_000 + nanoseconds
+                else:
+                    length = sock.recv_into(self._slot.view)
             except (BlockingIOError, ConnectionRefusedError):
                 return
             self._datagram(length)

@@ -90,6 +90,24 @@ async def test_a_moved_peer_goes_on_from_its_new_address(harness: Harness) -> No
     await until(lambda: viewer.got("ann mic") == [b"from elsewhere to elsewhere"])
 
 
+async def test_ipv6_works_beside_ipv4_on_one_port() -> None:
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        pytest.skip("no IPv6 here")
+    async with Harness(host="::", advertised_ips=["::1", "127.0.0.1"]) as harness:
+        viewer = await harness.join("bob")
+        ann = await harness.join("ann")
+        # One connection over IPv6 (the first candidate), the other over IPv4.
+        client = await ann.publish("mic")
+        assert client._remote is not None and client._remote[0] == "::1"
+        viewer.subscriber._remote = ("127.0.0.1", harness.gateway.port)
+        viewer.subscriber.move()
+        await asyncio.sleep(0.05)
+        Sender(client, client.tracks[0]).send(b"over both")
+        await until(lambda: viewer.got("ann mic") == [b"over both"])
+
+
 async def test_an_unnominated_check_does_not_move_the_path(harness: Harness) -> None:
     ann = await harness.join("ann")
     client = ann.subscriber

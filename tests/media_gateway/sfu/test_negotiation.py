@@ -8,7 +8,7 @@ from aiortc.sdp import SessionDescription
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from media_gateway.sfu import sdp
+from media_gateway.sfu import sdp, subscriber
 from media_gateway.sfu.client import MediaClient
 from media_gateway.sfu.gateway import Gateway, GatewayConfig, GatewayError
 from tests.media_gateway.sfu.support import ALL, IDENTITY, Harness, RawPeer, Sender, until
@@ -215,6 +215,18 @@ async def test_tracks_must_fit_the_offer(harness: Harness, tracks: object) -> No
     assert await state(harness) == before
 
 
+async def test_a_firefox_offer_is_answered_with_its_own_numbers(harness: Harness) -> None:
+    """Other payload types, transport attributes a section, directions in extmap, RTX for several codecs."""
+    await harness.join("ann")
+    tracks = [{"mid": "0", "source": "mic"}, {"mid": "1", "source": "screen"}]
+    reply = await harness.call("peer.publish", "ann", generation=1, sdp=FIREFOX, tracks=tracks)
+    answer = SessionDescription.parse(reply["sdp"])
+    assert [media.fmt for media in answer.media] == [[109], [120, 124]]
+    assert "a=rtpmap:109 opus/48000/2" in reply["sdp"] and "a=fmtp:124 apt=120" in reply["sdp"]
+    assert "a=extmap:1 urn:ietf:params:rtp-hdrext:ssrc-audio-level" in reply["sdp"]
+    assert "a=extmap:7 http://www.ietf.org/id/draft-holmer" in reply["sdp"]
+
+
 @settings(max_examples=200, deadline=None)
 @given(st.data())
 def test_a_randomly_damaged_offer_is_read_or_refused(data: st.DataObject) -> None:
@@ -336,6 +348,23 @@ async def test_a_line_is_used_again_only_when_it_was_seen_inactive(harness: Harn
     assert list(directions.values()).count("sendonly") <= 1
 
 
+async def test_an_offer_that_got_lost_is_sent_again(
+    harness: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(subscriber, "OFFER_REPEAT", 0.2)
+    viewer = await harness.join("bob")
+    harness.listeners.remove(viewer._event)
+    ann = await harness.join("ann")
+    await ann.publish("mic")
+    await until(lambda: len(harness.named("subscribe.offer", "bob")) >= 2)
+    first, second = (event["data"] for event in harness.named("subscribe.offer", "bob")[:2])
+    assert first == second and first["version"] == 2
+    await viewer.take_offer(second)
+    told = len(harness.named("subscribe.offer", "bob"))
+    await asyncio.sleep(1.2)
+    assert len(harness.named("subscribe.offer", "bob")) == told
+
+
 @pytest.mark.parametrize("what", ["garbage", "lines missing", "passive", "no fingerprint", "other mids"])
 async def test_a_bad_answer_is_refused_and_may_be_repeated(harness: Harness, what: str) -> None:
     reply = await harness.call("peer.add", "ann", generation=1, name="", publish=[])
@@ -390,4 +419,34 @@ BASE = (
     "m=video 9 UDP/TLS/RTP/SAVPF 96 97\r\na=mid:1\r\na=sendonly\r\na=rtcp-mux\r\na=extmap:3 urn:x\r\n"
     "a=rtpmap:96 VP8/90000\r\na=rtcp-fb:96 nack\r\na=rtcp-fb:* transport-cc\r\na=rtpmap:97 rtx/90000\r\n"
     "a=fmtp:97 apt=96\r\na=ssrc-group:FID 2 3\r\na=ssrc:2 cname:x\r\na=ssrc:3 cname:x\r\na=rid:q send\r\n"
+)
+
+_TRANSPORT = (
+    "a=ice-pwd:4bf9e2ed5e7bbf8ab5c8a3b6f8e1d9c0\r\na=ice-ufrag:1f2e3d4c\r\na=mid:{mid}\r\n"
+    "a=setup:actpass\r\na=rtcp-mux\r\na=rtcp-rsize\r\na=sendonly\r\n"
+    "a=msid:{{b1a5c0de-1}} {{b1a5c0de-2}}\r\na=ssrc:{ssrc} cname:{{c0ffee}}\r\n"
+)
+FIREFOX = (
+    "v=0\r\no=mozilla...THIS_IS_SDPARTA-99.0 4011 0 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\na=sendrecv\r\n"
+    "a=fingerprint:sha-256 " + ":".join(["AB"] * 32) + "\r\na=group:BUNDLE 0 1\r\n"
+    "a=ice-options:trickle\r\na=msid-semantic:WMS *\r\n"
+    "m=audio 9 UDP/TLS/RTP/SAVPF 109 9 0 8 101\r\nc=IN IP4 0.0.0.0\r\n"
+    "a=extmap:1 urn:ietf:params:rtp-hdrext:ssrc-audio-level\r\n"
+    "a=extmap:2/recvonly urn:ietf:params:rtp-hdrext:csrc-audio-level\r\n"
+    "a=extmap:3 urn:ietf:params:rtp-hdrext:sdes:mid\r\n"
+    "a=fmtp:109 maxplaybackrate=48000;stereo=1;useinbandfec=1\r\na=fmtp:101 0-15\r\n"
+    + _TRANSPORT.format(mid=0, ssrc=1111)
+    + "a=rtpmap:109 opus/48000/2\r\na=rtpmap:9 G722/8000/1\r\na=rtpmap:0 PCMU/8000\r\n"
+    "a=rtpmap:8 PCMA/8000\r\na=rtpmap:101 telephone-event/8000/1\r\n"
+    "m=video 9 UDP/TLS/RTP/SAVPF 120 124 121 125 126 127\r\nc=IN IP4 0.0.0.0\r\n"
+    "a=extmap:3 urn:ietf:params:rtp-hdrext:sdes:mid\r\n"
+    "a=extmap:4 http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time\r\n"
+    "a=extmap:7 http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01\r\n"
+    "a=fmtp:126 profile-level-id=42e01f;level-asymmetry-allowed=1;packetization-mode=1\r\n"
+    "a=fmtp:120 max-fs=12288;max-fr=60\r\na=fmtp:124 apt=120\r\na=fmtp:125 apt=121\r\na=fmtp:127 apt=126\r\n"
+    "a=rtcp-fb:120 nack\r\na=rtcp-fb:120 nack pli\r\na=rtcp-fb:120 ccm fir\r\na=rtcp-fb:120 transport-cc\r\n"
+    + _TRANSPORT.format(mid=1, ssrc=2222)
+    + "a=ssrc-group:FID 2222 3333\r\na=ssrc:3333 cname:{c0ffee}\r\n"
+    "a=rtpmap:120 VP8/90000\r\na=rtpmap:124 rtx/90000\r\na=rtpmap:121 VP9/90000\r\n"
+    "a=rtpmap:125 rtx/90000\r\na=rtpmap:126 H264/90000\r\na=rtpmap:127 rtx/90000\r\n"
 )
