@@ -12,7 +12,12 @@ export const GAP = 10;
 /** Limits of a tile by the shape of its area: upright areas (phones) may cut more off the sides of a picture. */
 function limits(/** @type {number} */ width, /** @type {number} */ height) {
   const upright = height > width;
-  return { minRatio: upright ? 3 / 4 : 4 / 3, minWidth: upright ? 150 : 120, minHeight: upright ? 96 : 72 };
+  return {
+    minRatio: upright ? 3 / 4 : 4 / 3,
+    minWidth: upright ? 130 : 120,
+    minHeight: upright ? 96 : 72,
+    cutCost: upright ? 0.25 : 0.5,
+  };
 }
 
 /**
@@ -42,15 +47,15 @@ function tileSize(count, columns, width, height, gap) {
  */
 export function arrangeGrid(count, width, height, gap = GAP) {
   if (count <= 0 || width <= 0 || height <= 0) return { rects: [], height: 0, fit: 0 };
+  const { minWidth, minHeight, cutCost } = limits(width, height);
   let best = null;
   for (let columns = 1; columns <= count; columns++) {
     const size = tileSize(count, columns, width, height, gap);
     if (!size) continue;
     const shown = Math.min(1, size.width / size.height / WIDE);
-    const score = size.width * size.height * Math.sqrt(shown);
+    const score = size.width * size.height * shown ** cutCost;
     if (!best || score > best.score * 1.001) best = { ...size, columns, score };
   }
-  const { minWidth, minHeight } = limits(width, height);
   if (!best || (count > 1 && (best.width < minWidth || best.height < minHeight))) {
     return scrollingGrid(count, width, height, gap, Math.min(minWidth, width));
   }
@@ -111,11 +116,13 @@ export function arrangeStage(count, width, height, gap = GAP) {
 /** @param {number} count @param {number} width @param {number} height @param {number} gap */
 function stripBeside(count, width, height, gap) {
   const one = Math.min(220, Math.max(110, width * 0.17));
-  const perColumn = (/** @type {number} */ tileWidth) => Math.max(1, Math.floor((height + gap) / (tileWidth / WIDE + gap)));
-  const columns = count > perColumn(one) && width > 700 ? 2 : 1;
-  const tileWidth = columns === 2 ? Math.max(110, one * 0.75) : one;
-  const tileHeight = Math.min(tileWidth / WIDE, height);
-  const shown = Math.min(count, perColumn(tileWidth) * columns);
+  const fitting = (/** @type {number} */ tileHeight) => Math.max(1, Math.floor((height + gap) / (tileHeight + gap)));
+  const isDouble = count > fitting(one / WIDE) && width > 700;
+  const columns = isDouble ? 2 : 1;
+  const tileWidth = isDouble ? Math.max(124, one * 0.72) : one;
+  // Two narrow columns are cut at the sides, so that face and name both have room.
+  const tileHeight = Math.min(isDouble ? tileWidth / (4 / 3) : tileWidth / WIDE, height);
+  const shown = Math.min(count, fitting(tileHeight) * columns);
   const rows = Math.ceil(shown / columns);
   const left = width - columns * tileWidth - (columns - 1) * gap;
   const top = (height - rows * tileHeight - (rows - 1) * gap) / 2;
@@ -130,17 +137,20 @@ function stripBeside(count, width, height, gap) {
 
 /** @param {number} count @param {number} width @param {number} height @param {number} gap */
 function stripBelow(count, width, height, gap) {
-  const columns = Math.max(1, Math.min(count, Math.max(3, Math.floor((width + gap) / (170 + gap)))));
-  const tileWidth = Math.min((width - gap * (columns - 1)) / columns, 200);
-  const tileHeight = Math.min(tileWidth * 0.8, height * 0.22);
-  const rows = Math.min(Math.ceil(count / columns), height > 560 ? 2 : 1);
+  // A wide screen on an upright phone needs no more height than this; faces get the rest.
+  const stageHeight = Math.min(Math.max(width * 0.72, height * 0.42), height * 0.68);
+  const rest = height - stageHeight - gap;
+  const columns = Math.max(1, Math.min(count, Math.floor((width + gap) / (104 + gap))));
+  const rows = Math.max(1, Math.min(Math.ceil(count / columns), Math.floor((rest + gap) / (78 + gap))));
   const shown = Math.min(count, rows * columns);
-  const stripHeight = rows * tileHeight + rows * gap;
-  const strip = place(shown, columns, tileWidth, tileHeight, width, stripHeight - gap, gap);
-  const top = height - stripHeight + gap;
+  const needed = Math.min(columns, Math.ceil(shown / rows));
+  const tileWidth = (width - gap * (needed - 1)) / needed;
+  const tileHeight = Math.min((rest - gap * (rows - 1)) / rows, tileWidth, stageHeight * 0.6);
+  const size = Math.min(tileWidth, tileHeight * WIDE);
+  const strip = place(shown, needed, size, tileHeight, width, rest, gap);
   return {
-    stage: { x: 0, y: 0, width, height: Math.max(0, height - stripHeight) },
-    strip: strip.map((rect) => ({ ...rect, y: rect.y + top })),
+    stage: { x: 0, y: 0, width, height: stageHeight },
+    strip: strip.map((rect) => ({ ...rect, y: rect.y + stageHeight + gap })),
   };
 }
 

@@ -85,6 +85,7 @@ export class Tile {
     style.setProperty("height", `${rect.height.toFixed(1)}px`);
     style.setProperty("--face", `${Math.round(Math.min(rect.width, rect.height) * 0.4)}px`);
     this.element.classList.toggle("tile-small", rect.width < 190);
+    this.element.classList.toggle("tile-tiny", rect.width < 150 && rect.height < 130);
   }
 
   remove() {
