@@ -181,7 +181,7 @@ def test_from_booking_to_minutes(fresh_portal: PortalStack, chromium: StartBrows
     tom.goto(links[GUEST].group())
     expect(tom.locator("main")).to_contain_text("Lin Mei")
 
-    mei.get_by_role("link", name=re.compile("recording", re.IGNORECASE)).first.click()
+    mei.locator("main a[href*='/recordings/']").first.click()
     expect(mei.locator("video")).to_be_visible(timeout=120_000)
     mei.wait_for_function("() => document.querySelector('video').readyState >= 1", timeout=20_000)
     mei.evaluate("() => { document.querySelector('video').currentTime = 12; }")
