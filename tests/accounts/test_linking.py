@@ -45,7 +45,10 @@ def test_confirming_the_address_links(invited, ada):
 
 def test_changing_to_the_address_links(invited):
     tom = world.person("Tom", role="student")
-    old, new = address(tom, verified=True), EmailAddress(user=tom, email="ada@elsewhere.example", verified=True)
+    old, new = (
+        address(tom, verified=True),
+        EmailAddress(user=tom, email="ada@elsewhere.example", verified=True),
+    )
     email_changed.send(sender=None, request=None, user=tom, from_email_address=old, to_email_address=new)
     invited.refresh_from_db()
     assert invited.user == tom

@@ -39,7 +39,9 @@ def test_role_department_and_address_are_not_changed_here(own, sara):
     assert sara.email != "x@y.z"
 
 
-@pytest.mark.parametrize("wrong", [{"name": " "}, {"language": "fr"}, {"time_zone": "Nowhere"}, {"name": "a\nb\x00"}])
+@pytest.mark.parametrize(
+    "wrong", [{"name": " "}, {"language": "fr"}, {"time_zone": "Nowhere"}, {"name": "a\nb\x00"}]
+)
 def test_faults_are_told_and_nothing_is_saved(own, sara, wrong):
     response = own.post(URL, FORM | wrong)
     assert response.status_code == 422 and "errorlist" in response.content.decode()
@@ -82,13 +84,22 @@ def test_the_page_shows_ones_place(own, sara, django_assert_max_num_queries):
         ClassMembership.objects.create(class_group=group, user=sara, role="student")
     with django_assert_max_num_queries(6):
         shown = own.get(URL).content.decode()
-    for text in ("Physics", "7a", "7b", "Student", sara.email, reverse("account_email"), reverse("account_change_password")):
+    for text in (
+        "Physics",
+        "7a",
+        "7b",
+        "Student",
+        sara.email,
+        reverse("account_email"),
+        reverse("account_change_password"),
+    ):
         assert text in shown
 
 
 @pytest.mark.parametrize(
     ("typed", "zone"),
-    [("Europe/Berlin", "Europe/Berlin"), ("  europe/berlin ", "Europe/Berlin"), ("UTC", "UTC"), ("utc", "UTC"),
+    [("Europe/Berlin", "Europe/Berlin"), ("  europe/berlin ", "Europe/Berlin"), ("UTC", "UTC"), ("utc",
+    "UTC"),
      ("America/New York", "America/New_York"), ("asia/ho chi minh", "Asia/Ho_Chi_Minh"), ("", "")],
 )  # fmt: skip
 def test_zones_are_understood_as_typed(typed, zone):

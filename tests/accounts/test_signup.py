@@ -129,7 +129,8 @@ def test_a_forgotten_password(client, db, settings):
     link = link_in(mail.outbox[0])
     assert link.startswith("https://meet.example.org/accounts/password/reset/key/")
     form = client.get(link.removeprefix("https://meet.example.org"), follow=True)
-    client.post(form.request["PATH_INFO"], {"password1": "something quite new", "password2": "something quite new"})
+    words = {"password1": "something quite new", "password2": "something quite new"}
+    client.post(form.request["PATH_INFO"], words)
     user.refresh_from_db()
     assert user.check_password("something quite new")
     # A link works once.

@@ -8,10 +8,10 @@ from django.utils import timezone
 
 from accounts.audit import record
 from accounts.models import ClassGroup, ClassMembership, Department
+from media_gateway.models import MediaNode
 from meetings.chat.models import ChatMessage, SharedFile
 from meetings.invitations.models import OutboxMail
 from meetings.minutes.models import ActionItem, AgendaItem, Decision, Minutes, MinutesNote
-from media_gateway.models import MediaNode
 from tests.meetings.minutes import world
 
 
@@ -44,7 +44,8 @@ def fill(number: int) -> SimpleNamespace:
     Decision.objects.create(minutes=minutes, text="Exam on Friday")
     ActionItem.objects.create(minutes=minutes, text="Book the hall", owner=sara, owner_name="Sara")
     mail = OutboxMail.objects.create(
-        key=f"k{number}", kind="minutes", meeting=meeting, to_email=sara.email, subject="Minutes", text="t", html="h",
+        key=f"k{number}", kind="minutes", meeting=meeting, to_email=sara.email, subject="Minutes", text="t",
+        html="h",
         message_id=f"<{number}@x>", state="failed", last_error="550 no such user",
     )  # fmt: skip
     MediaNode.objects.create(

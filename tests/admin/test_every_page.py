@@ -1,4 +1,6 @@
-"""Every list, form and row of the administration opens, costs the same for many rows, and is for administrators."""
+"""Every list, form and row of the administration opens, costs the same for many rows, and is for
+administrators.
+"""
 
 from __future__ import annotations
 
@@ -97,7 +99,8 @@ def test_lists_cost_the_same_for_many_rows(office, filled, model, django_assert_
 @pytest.mark.parametrize("name", ["Meeting", "Session", "Minutes", "Participant", "Recording", "User"])
 def test_rows_cost_the_same_with_many_parts(office, filled, name, django_assert_max_num_queries):
     model = next(model for model in MODELS if model.__name__ == name)
-    row = {"User": filled.sara, "Meeting": filled.meeting, "Session": filled.session, "Minutes": filled.minutes,
+    row = {"User": filled.sara, "Meeting": filled.meeting, "Session": filled.session, "Minutes":
+    filled.minutes,
            "Recording": filled.recording}.get(name) or filled.session.participants.first()  # fmt: skip
     url = page(model, "change", row.pk)
     office.get(url)

@@ -8,7 +8,9 @@ from typing import Any
 def rows(
     prefix: str, stored: list[dict[str, Any]], new: list[dict[str, Any]] | None = None
 ) -> dict[str, str]:
-    """A formset as posted: `stored` rows first (with `id`), then new ones; orders are as listed unless given."""
+    """A formset as posted: `stored` rows first (with `id`), then new ones; orders are as listed unless
+    given.
+    """
     listed = [*stored, *(new or [])]
     data = {f"{prefix}-TOTAL_FORMS": str(len(listed)), f"{prefix}-INITIAL_FORMS": str(len(stored))}
     for number, row in enumerate(listed):

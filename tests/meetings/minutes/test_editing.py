@@ -1,4 +1,6 @@
-"""Hosts write the minutes; rows are added, removed and moved; two editors never overwrite each other unseen."""
+"""Hosts write the minutes; rows are added, removed and moved; two editors never overwrite each other
+unseen.
+"""
 
 from __future__ import annotations
 

@@ -61,8 +61,9 @@ def test_a_guest_of_the_fixed_link_sees_no_recording(minutes, held, talked):
 
 def test_only_hosts_are_offered_to_write(minutes, held):
     edit, approve = (reverse(f"meetings:minutes_{name}", args=[minutes.pk]) for name in ("edit", "approve"))
-    for client, offered in ((world.browser(held.mei), True), (world.browser(held.jonas), True),
-                            (world.browser(held.sara), False), (world.browser(link=held.ada), False)):  # fmt: skip
+    readers = {held.mei: True, held.jonas: True, held.sara: False}
+    clients = [(world.browser(user), offered) for user, offered in readers.items()]
+    for client, offered in [*clients, (world.browser(link=held.ada), False)]:
         page = detail(client, minutes)
         assert (edit in page, approve in page) == (offered, offered)
 

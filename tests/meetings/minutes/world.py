@@ -1,4 +1,6 @@
-"""Builders of people, meetings and sessions that happened; used by the tests of minutes, recordings and admin."""
+"""Builders of people, meetings and sessions that happened; used by the tests of minutes, recordings and
+admin.
+"""
 
 from __future__ import annotations
 

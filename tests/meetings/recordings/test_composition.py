@@ -31,7 +31,9 @@ def waiting(running, workers):
 
 @pytest.fixture
 def studio(monkeypatch):
-    """Stands for the composer: writes a small file; `calls` has its arguments, `faults` what it raises in turn."""
+    """Stands for the composer: writes a small file; `calls` has its arguments, `faults` what it raises in
+    turn.
+    """
     made = SimpleNamespace(calls=[], faults=[], during=lambda _progress: None)
 
     def compose(directory, output, *, progress, **options):
