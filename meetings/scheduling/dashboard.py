@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from django.utils.translation import gettext as _
 
 from accounts.models import User
-from meetings.minutes.due import Due, due_label
+from meetings.minutes.due import due_label
 from meetings.minutes.models import ActionItem, Minutes
 from meetings.minutes.selectors import actions_of, minutes_of
 from meetings.scheduling.models import Meeting
@@ -36,7 +36,7 @@ class Today:
     later: list[Meeting]
     ahead: list[Meeting]
     minutes: list[Minutes]
-    actions: list[tuple[ActionItem, Due | None]]
+    actions: list[ActionItem]
     starts_in: str
     action_total: int
 
@@ -71,10 +71,16 @@ def today_of(user: User, now: dt.datetime) -> Today:
         later=[meeting for meeting in rest if meeting.starts_at < tomorrow],
         ahead=[meeting for meeting in rest if meeting.starts_at >= tomorrow],
         minutes=list(minutes_of(user)[:MINUTES_ROWS]),
-        actions=[(action, due_label(action.due_date, local.date())) for action in actions[:ACTION_ROWS]],
+        actions=[_with_due(action, local.date()) for action in actions[:ACTION_ROWS]],
         starts_in=starts_in(hero.starts_at.astimezone(user.zone), local) if hero else "",
         action_total=actions.count(),
     )
+
+
+def _with_due(action: ActionItem, today: dt.date) -> ActionItem:
+    """The action with `due`, as its row shows it."""
+    action.due = due_label(action.due_date, today)  # type: ignore[attr-defined]
+    return action
 
 
 def _midnight(local: dt.datetime) -> dt.datetime:

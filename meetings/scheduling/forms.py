@@ -11,7 +11,7 @@ from django.core.exceptions import ValidationError
 from django.http import QueryDict
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, pgettext_lazy
 
 from accounts.forms import ZoneField
 from meetings.invitations.services import active_invitations
@@ -117,7 +117,7 @@ class MeetingForm(forms.Form):
         widget=forms.TimeInput(format="%H:%M", attrs={"type": "time", "step": 60}),
     )
     duration_minutes = forms.IntegerField(
-        label=gettext_lazy("Minutes"),
+        label=pgettext_lazy("duration", "Minutes"),
         min_value=5,
         max_value=1440,
         initial=45,
@@ -125,7 +125,6 @@ class MeetingForm(forms.Form):
     )
     time_zone = ZoneField(
         fill_from_browser=True,
-        required=False,
         help_text=gettext_lazy("The meeting stays at this time on the clocks of this zone."),
     )
     attendees = PeopleField(
@@ -155,9 +154,6 @@ class MeetingForm(forms.Form):
         self.start: LocalStart | None = None
         kwargs["initial"] = {**(_initial(meeting) if meeting else _fresh(actor)), **kwargs.get("initial", {})}
         super().__init__(*args, **kwargs)
-
-    def clean_time_zone(self) -> str:
-        return self.cleaned_data["time_zone"] or str(self._own_zone())
 
     def clean_attendees(self) -> list[Attendee]:
         value = self.cleaned_data["attendees"] or {"people": "", "cohosts": ""}
@@ -217,9 +213,6 @@ class MeetingForm(forms.Form):
             tzinfo=None, second=0, microsecond=0, fold=0
         )
         return naive == before and zone_name == self.meeting.time_zone
-
-    def _own_zone(self) -> zoneinfo.ZoneInfo:
-        return self.actor.user.zone if self.actor.user else zoneinfo.ZoneInfo("UTC")
 
     def booking(self) -> dict[str, Any]:
         """The cleaned form as keyword arguments of `book_meeting` and `change_meeting`."""

@@ -123,6 +123,7 @@ def meeting_detail(request: HttpRequest, pk: int) -> HttpResponse:
         "meeting": meeting,
         "detail": detail,
         "now": now,
+        "here": here,
         "is_over": meeting.ends_at <= now and not detail.is_live,
         "can_join": selectors.may_join_now(meeting, now, is_live=detail.is_live)
         or (detail.role in (Role.HOST, Role.COHOST) and not meeting.is_cancelled),

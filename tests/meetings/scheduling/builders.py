@@ -55,10 +55,19 @@ def invite(meeting: Meeting, user: User | None = None, **fields: Any) -> Invitat
     return Invitation.objects.create(meeting=meeting, user=user, **{"email": email, **fields})
 
 
+def running(meeting: Meeting) -> Session:
+    """People are in."""
+    return Session.objects.create(meeting=meeting, opened_at=timezone.now())
+
+
 def held(meeting: Meeting, *people: User, owner: User | None = None) -> Minutes:
     """A session that took place, with minutes, and one open action for `owner`."""
     session = Session.objects.create(
-        meeting=meeting, started_at=meeting.starts_at, ended_at=meeting.ends_at, end_reason="ended"
+        meeting=meeting,
+        started_at=meeting.starts_at,
+        opened_at=meeting.starts_at,
+        ended_at=meeting.ends_at,
+        end_reason="ended",
     )
     for one in people:
         Participant.objects.create(

@@ -11,7 +11,6 @@ from django.utils import timezone
 
 from accounts.models import AuditEntry, User
 from meetings.invitations.models import OutboxMail
-from meetings.live.models import Session
 from meetings.permissions.actor import Actor
 from meetings.permissions.decide import Refused
 from meetings.scheduling.models import Meeting
@@ -243,7 +242,7 @@ def test_cancelling_tells_everyone_once(meeting: Meeting, staff: User) -> None:
 
 
 def test_a_running_meeting_is_ended_not_cancelled(meeting: Meeting, staff: User) -> None:
-    Session.objects.create(meeting=meeting)
+    builders.running(meeting)
     with pytest.raises(ValidationError, match="running"):
         cancel_meeting(meeting, actor=Actor(user=staff))
     assert unchanged(meeting)

@@ -83,8 +83,12 @@ def test_whole_classes_come_without_scripts_too(staff_client: Client) -> None:
     assert meeting.invitations.exclude(user=None).count() == 3
 
 
-def test_no_zone_means_ones_own(staff_client: Client) -> None:
-    assert book(staff_client, time_zone="").time_zone == "Europe/Berlin"
+def test_a_fresh_form_has_ones_own_zone(staff_client: Client, sign_in) -> None:  # type: ignore[no-untyped-def]
+    assert staff_client.get("/meetings/new/").context["form"].initial["time_zone"] == "Europe/Berlin"
+    # Who chose none is offered the browser's, which only a script can know.
+    page = sign_in(builders.person()).get("/meetings/new/")
+    assert page.context["form"].initial["time_zone"] == ""
+    assert "data-browser-zone" in page.content.decode()
 
 
 @pytest.mark.parametrize(
@@ -98,6 +102,7 @@ def test_no_zone_means_ones_own(staff_client: Client) -> None:
         ({"duration_minutes": "0"}, "duration_minutes"),
         ({"duration_minutes": "1441"}, "duration_minutes"),
         ({"time_zone": "Mars/Olympus"}, "time_zone"),
+        ({"time_zone": ""}, "time_zone"),
         ({"attendees": "anna, ben@example.org"}, "attendees"),
         ({"attendees_cohosts": "anna"}, "attendees"),
         ({"agenda_title": ["One"], "agenda_minutes": ["long"]}, "agenda"),

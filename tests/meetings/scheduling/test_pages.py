@@ -137,15 +137,22 @@ class TestDashboard:
     def test_the_door_is_closed_until_a_quarter_before(self, staff_client: Client, staff: User) -> None:
         meeting = builders.row(staff, timezone.now() + dt.timedelta(minutes=20))
         assert f'href="{meeting.join_path}" data-join hidden>' in text(staff_client, "/")
-        Session.objects.create(meeting=meeting)
+        builders.running(meeting)
         page = text(staff_client, "/")
         assert f'href="{meeting.join_path}" data-join>' in page
         assert "Live now" in page
 
+    def test_people_who_wait_in_the_lobby_do_not_make_it_live(
+        self, staff_client: Client, staff: User
+    ) -> None:
+        meeting = builders.row(staff, timezone.now() + dt.timedelta(minutes=20))
+        Session.objects.create(meeting=meeting, opened_at=None)
+        assert "Live now" not in text(staff_client, "/")
+
     def test_running_comes_first_even_beyond_its_end(self, staff_client: Client, staff: User) -> None:
         builders.row(staff, timezone.now() + dt.timedelta(minutes=5), title="Next one")
         late = builders.row(staff, timezone.now() - dt.timedelta(hours=3), title="Overrunning")
-        Session.objects.create(meeting=late)
+        builders.running(late)
         page = text(staff_client, "/")
         assert page.index("Overrunning") < page.index("Next one")
 
@@ -186,7 +193,7 @@ class TestList:
     def test_tabs(self, staff_client: Client, staff: User) -> None:
         builders.row(staff, builders.soon(), title="Ahead")
         running = builders.row(staff, builders.soon(-5), title="Running")
-        Session.objects.create(meeting=running)
+        builders.running(running)
         builders.row(staff, builders.soon(-30), title="Behind")
         builders.row(staff, builders.soon(), title="Off", status="cancelled")
         shown = {
@@ -338,7 +345,7 @@ class TestCancel:
         assert "Flu" in OutboxMail.objects.latest("pk").text
 
     def test_running(self, staff_client: Client, meeting: Meeting) -> None:
-        Session.objects.create(meeting=meeting)
+        builders.running(meeting)
         page = staff_client.post(f"/meetings/{meeting.pk}/cancel/", follow=True).content.decode()
         assert "End it for all first" in page
         assert not Meeting.objects.get().is_cancelled
