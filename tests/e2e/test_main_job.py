@@ -154,18 +154,21 @@ def test_from_booking_to_minutes(fresh_portal: PortalStack, chromium: StartBrows
         expect(page.locator("article.tile[data-source=screen]")).to_have_count(0)
 
     # -- twenty seconds of recording
+    pressed = time.monotonic()
     mei.locator("#ctl-record").click()
     for page in pages.values():
         expect(page.locator("html")).to_have_attribute("data-room-state", "in")
         expect(page.locator("#room-rec").first).to_be_visible(timeout=10_000)
-    recording_started = time.monotonic()
+    shown_at = time.monotonic()
     time.sleep(20)
 
     # -- the end
     mei.locator("#ctl-leave").click()
     mei.locator("#leave-menu [data-action=end]").click()
-    recording_seconds = time.monotonic() - recording_started
+    at_least = time.monotonic() - shown_at
     mei.locator("#confirm-yes").click()
+    wait_phase(mei, "ended")
+    at_most = time.monotonic() - pressed
     for page in pages.values():
         wait_phase(page, "ended")
     assert problems == []
@@ -193,7 +196,13 @@ def test_from_booking_to_minutes(fresh_portal: PortalStack, chromium: StartBrows
 
     facts = probe(film)
     assert facts["video"] == "h264" and facts["audio"] == "aac"
-    assert abs(float(facts["duration"]) - recording_seconds) <= 1.0
+    # Between what people saw, as clicks take their time on a busy machine, and what the server noted.
+    assert at_least - 1.0 <= float(facts["duration"]) <= at_most + 1.0
+    noted = stack.manage(
+        "shell", "--no-imports", "-c",
+        "from meetings.models import Recording as R; r = R.objects.get(); print((r.stopped_at - r.started_at).total_seconds())",
+    )
+    assert abs(float(facts["duration"]) - float(noted.split()[-1])) <= 1.0
     for moment in (4, 10, 16):
         assert codes_at(film, moment) == {RED.number, GREEN.number, BLUE.number}, f"at {moment} s"
     strengths = pitches(film, (RED.pitch, GREEN.pitch, BLUE.pitch, 1700))
