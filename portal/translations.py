@@ -1,4 +1,7 @@
-"""Compile translations (`.po` → `.mo`) without the gettext tools, which a fresh machine has not."""
+"""Compile translations (`.po` → `.mo`) without the gettext tools, which a fresh machine has not.
+
+`python -m portal.translations` compiles those of this project.
+"""
 
 from __future__ import annotations
 
@@ -24,3 +27,7 @@ def compile_stale(folder: Path) -> list[Path]:
         fresh.replace(target)
         written.append(target)
     return written
+
+
+if __name__ == "__main__":
+    compile_stale(Path(__file__).resolve().parent.parent / "locale")

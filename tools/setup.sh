@@ -96,6 +96,18 @@ if command -v flock >/dev/null && [ -z "${PLENUM_SETUP_LOCKED:-}" ]; then
     PLENUM_SETUP_LOCKED=1 exec flock .setup-lock sh "$0" "$want"
 fi
 
+# Here and not at the start: the portal's own user need not be able to write into this folder.
+translations() {
+    for source in locale/*/LC_MESSAGES/*.po; do
+        [ -e "$source" ] || continue
+        target=${source%.po}.mo
+        if [ ! -e "$target" ] || [ "$source" -nt "$target" ]; then
+            .venv/bin/python -m portal.translations
+            return
+        fi
+    done
+}
+
 make_venv
 case $want in
 runtime) packages runtime requirements.txt ;;
@@ -107,3 +119,4 @@ test)
     ;;
 *) fail "say runtime or test, not '$want'" ;;
 esac
+translations

@@ -28,8 +28,13 @@ def prepare(say: Callable[[str], None]) -> None:
 
     Raises CannotStart.
     """
-    for path in translations.compile_stale(settings.BASE_DIR / "locale"):
-        say(f"translations compiled: {path.parent.parent.name}")
+    try:
+        for path in translations.compile_stale(settings.BASE_DIR / "locale"):
+            say(f"translations compiled: {path.parent.parent.name}")
+    except OSError as error:
+        raise CannotStart(
+            f"translations cannot be compiled ({error}): run `make setup` as the owner"
+        ) from error
     try:
         migrate(say)
         created = create_first_admin()
