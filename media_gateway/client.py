@@ -9,10 +9,10 @@ import logging
 from typing import Any
 
 from asgiref.sync import async_to_sync
-from channels.db import database_sync_to_async
 from channels.layers import get_channel_layer
 
 from media_gateway.models import MediaNode
+from portal.threads import in_thread
 
 log = logging.getLogger("plenum.gateway")
 
@@ -38,10 +38,6 @@ def _channel_of(node_name: str) -> str:
     return row.first() or ""
 
 
-# Not thread-sensitive: the one thread shared by all of a process must not become a queue for media.
-_find_channel = database_sync_to_async(_channel_of, thread_sensitive=False)
-
-
 def _message(op: str, room: str | None, peer: str | None, data: dict[str, Any] | None) -> dict[str, Any]:
     return {"type": "gateway.request", "op": op, "room": room, "peer": peer, "data": data or {}}
 
@@ -59,7 +55,7 @@ async def request(
 
     The answer comes back on a reply channel of its own, so a consumer may await this inside its own dispatch.
     """
-    channel = await _find_channel(node_name)
+    channel = await in_thread(_channel_of, node_name)
     if not channel:
         raise GatewayError("unavailable", f"{node_name or 'no worker'} has no control link")
     layer = get_channel_layer()

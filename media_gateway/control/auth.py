@@ -23,8 +23,7 @@ class BadProof(Exception):
 
 
 def key_id(secret: str) -> str:
-    """Eight hex digits that name `secret` without telling it, so that a mix-up of secrets can be told apart.
-    """
+    """Eight hex digits that name `secret` without telling it, so that a mix-up of secrets can be told apart."""
     return hashlib.sha256(b"plenum control key " + secret.encode()).hexdigest()[:8]
 
 

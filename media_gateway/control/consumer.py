@@ -9,7 +9,6 @@ import re
 import time
 from typing import Any
 
-from channels.db import database_sync_to_async
 from channels.exceptions import ChannelFull
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.conf import settings
@@ -17,6 +16,7 @@ from django.conf import settings
 from media_gateway import nodes, signals
 from media_gateway.control.auth import BadProof, Proof, ReplayLog, read_header
 from media_gateway.models import MediaNode
+from portal.threads import in_thread
 
 log = logging.getLogger("plenum.gateway")
 
@@ -44,10 +44,6 @@ def peer_group(room: str, peer: str) -> str:
 
 class Malformed(Exception):
     """The worker sent what the protocol does not know: another version, or not a worker at all."""
-
-
-def _run(function: Any, *args: Any, **kwargs: Any) -> Any:
-    return database_sync_to_async(function, thread_sensitive=False)(*args, **kwargs)
 
 
 class ControlConsumer(AsyncWebsocketConsumer):
@@ -118,7 +114,7 @@ class ControlConsumer(AsyncWebsocketConsumer):
             if not isinstance(frame["heartbeat"], dict):
                 raise Malformed("heartbeat without figures")
             hello = self.hello
-            if not await _run(
+            if not await in_thread(
                 nodes.heartbeat, hello.node, hello.instance, self.channel_name, frame["heartbeat"]
             ):
                 # Written off meanwhile: it has to introduce itself anew, with the rooms it holds by now.
@@ -137,13 +133,13 @@ class ControlConsumer(AsyncWebsocketConsumer):
             return
         self.hello = hello
         self.heard_at = time.monotonic()
-        _node, former = await _run(nodes.register, hello, self.channel_name)
+        _node, former = await in_thread(nodes.register, hello, self.channel_name)
         log.info(
             "%s worker %s (%s) linked, %d rooms", hello.kind, hello.node, hello.instance, len(hello.rooms)
         )
         if former:
             await self._send_quietly(former, {"type": "gateway.displaced"})
-        for room in await _run(_orphans, hello):
+        for room in await in_thread(_orphans, hello):
             await self._write(
                 {"id": self._next_id(), "op": "room.close", "room": room, "peer": None, "data": {}}
             )
@@ -229,7 +225,7 @@ class ControlConsumer(AsyncWebsocketConsumer):
                 lost = {"code": "unavailable", "message": "the control link closed"}
                 await self._send_quietly(reply_channel, {"type": "gateway.reply", "ok": False, "error": lost})
         self.pending = {}
-        if self.hello is None or not await _run(nodes.unlink, self.hello.node, self.channel_name):
+        if self.hello is None or not await in_thread(nodes.unlink, self.hello.node, self.channel_name):
             return
         log.warning("control link of %s closed (%s)", self.hello.node, code)
         # 1000 and 1001 are a worker that stops; anything else may be a blip that it survives.
@@ -241,7 +237,7 @@ class ControlConsumer(AsyncWebsocketConsumer):
 
 async def _declare_gone(name: str, instance: str, grace: float) -> None:
     await asyncio.sleep(grace)
-    if await _run(nodes.mark_down, name, instance, unlinked_only=True):
+    if await in_thread(nodes.mark_down, name, instance, unlinked_only=True):
         log.warning("worker %s (%s) is gone", name, instance)
 
 

@@ -56,11 +56,11 @@ class SessionAdmin(ReadOnlyAdmin):
         "meeting",
         "is_live",
         "here",
-        "waiting",
-        "came",
         "node",
         "started_at",
         "ended_at",
+        "waiting",
+        "came",
         "end_reason",
     )
     list_filter = (LiveFilter, "node", "end_reason")

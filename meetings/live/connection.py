@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from channels.consumer import get_handler_name
-from channels.db import database_sync_to_async
 from channels.exceptions import StopConsumer
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.utils import translation
@@ -28,6 +27,7 @@ from meetings.live.protocol import CLOSE_FRAME, SILENCE, STRIKES, BadFrame, Requ
 from meetings.live.throttle import scope_ip
 from meetings.permissions.actor import Actor
 from meetings.permissions.decide import Refused
+from portal.threads import in_thread
 
 log = logging.getLogger("plenum.live")
 
@@ -35,11 +35,6 @@ TOUCH_EVERY = 10.0  # seconds between two notes in the database that this connec
 MAX_WAITING = 8  # slow requests of one connection that may wait for each other
 # asyncio keeps only weak references to tasks; these outlive their consumer.
 _background: set[asyncio.Task[None]] = set()
-
-
-async def in_thread(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    """Run a service. Not thread-sensitive: all sockets of a process would otherwise queue for one thread."""
-    return await database_sync_to_async(function, thread_sensitive=False)(*args, **kwargs)
 
 
 @dataclass

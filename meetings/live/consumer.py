@@ -10,13 +10,14 @@ from typing import Any
 
 from media_gateway.control.consumer import peer_group, room_group
 from meetings.live import handlers, media_handlers
-from meetings.live.connection import Handler, RoomConnection, in_thread
+from meetings.live.connection import Handler, RoomConnection
 from meetings.live.events import session_group
 from meetings.live.guards import present
 from meetings.live.models import Participant
 from meetings.live.payloads import participant_json, room_state
 from meetings.live.presence import people_waiting
 from meetings.permissions.capabilities import Capability
+from portal.threads import in_thread
 
 
 def _state_for(actor: Any) -> tuple[Participant, dict[str, Any]]:

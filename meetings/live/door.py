@@ -61,8 +61,7 @@ def find_meeting(code: str) -> Meeting | None:
 
 
 def language_of(scope: Mapping[str, Any]) -> str:
-    """The language of one connection: the switch's cookie, the account's, the browser's, then the portal's.
-    """
+    """The language of one connection: the switch's cookie, the account's, the browser's, then the portal's."""
     user = scope["user"]
     chosen = [scope.get("cookies", {}).get(settings.LANGUAGE_COOKIE_NAME, "")]
     chosen.append(user.language if user.is_authenticated else "")

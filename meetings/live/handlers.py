@@ -9,13 +9,14 @@ from django.utils.translation import gettext as _
 from meetings.chat import services as chat
 from meetings.chat.payloads import history_json, message_json
 from meetings.live import protocol, services
-from meetings.live.connection import Handler, Reply, in_thread
+from meetings.live.connection import Handler, Reply
 from meetings.live.errors import RoomError
 from meetings.live.guards import present
 from meetings.live.media import SOURCES
 from meetings.live.models import Participant, Session
 from meetings.live.payloads import now_iso, participant_json, recording_json
 from meetings.permissions.actor import Actor
+from portal.threads import in_thread
 
 MAX_BODY = 4000
 

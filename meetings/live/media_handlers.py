@@ -10,9 +10,10 @@ from django.utils.translation import gettext as _
 from media_gateway import client
 from media_gateway.client import GatewayError
 from meetings.live import media, placement, protocol
-from meetings.live.connection import Handler, Reply, in_thread
+from meetings.live.connection import Handler, Reply
 from meetings.live.errors import RoomError
 from meetings.permissions.decide import Decision, Refused
+from portal.threads import in_thread
 
 log = logging.getLogger("plenum.live")
 
@@ -96,8 +97,7 @@ HANDLERS: dict[str, Handler] = {"media.connect": connect, "media.publish": publi
 
 
 async def pass_on(consumer: Any, message: dict[str, Any]) -> None:
-    """An event of the worker, as the browser is to hear it; what belongs to an older generation is dropped.
-    """
+    """An event of the worker, as the browser is to hear it; what belongs to an older generation is dropped."""
     event, generation, data = message["event"], message["generation"], message["data"]
     if event == "speaker":
         await consumer.event("speaker.changed", {"participants": data.get("peers", [])})

@@ -42,7 +42,9 @@ def test_another_secret_is_named_as_such() -> None:
         read_header(sign("t" * 40, "a", "b", NOW), SECRET, NOW)
 
 
-@pytest.mark.parametrize(("age", "good"), [(0, True), (59, True), (60, True), (61, False), (-60, True), (-61, False)])
+@pytest.mark.parametrize(
+    ("age", "good"), [(0, True), (59, True), (60, True), (61, False), (-60, True), (-61, False)]
+)
 def test_a_header_lives_sixty_seconds(age: int, good: bool) -> None:
     header = sign(SECRET, "a", "b", NOW - age)
     if good:

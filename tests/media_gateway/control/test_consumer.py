@@ -26,7 +26,12 @@ def row(name: str = "media-a") -> MediaNode:
 
 @pytest.mark.parametrize(
     "header",
-    ["", "Plenum nonsense", sign("x" * 40, "media-a", "i1"), sign(settings.MEDIA_SECRET, "media-a", "i1", time.time() - 61)],
+    [
+        "",
+        "Plenum nonsense",
+        sign("x" * 40, "media-a", "i1"),
+        sign(settings.MEDIA_SECRET, "media-a", "i1", time.time() - 61),
+    ],
     ids=["none", "malformed", "other secret", "old"],
 )
 async def test_strangers_do_not_even_connect(header: str) -> None:
@@ -191,7 +196,9 @@ async def test_events_go_to_the_groups_of_their_room_and_peer() -> None:
     await layer.group_add(consumer.peer_group("r1", "p1"), peer_listener)
     worker = WorkerEnd()
     await worker.introduce()
-    await worker.send({"event": "speaker", "room": "r1", "peer": None, "generation": None, "data": {"peers": ["p1"]}})
+    await worker.send(
+        {"event": "speaker", "room": "r1", "peer": None, "generation": None, "data": {"peers": ["p1"]}}
+    )
     state = {"event": "peer.state", "room": "r1", "peer": "p1", "generation": 4, "data": {"pc": "publish"}}
     await worker.send(state)
     async with asyncio.timeout(3):
@@ -210,7 +217,10 @@ async def test_a_change_nobody_waits_for_that_fails_is_told_to_its_peer() -> Non
         await worker.answer(error=code)
     async with asyncio.timeout(3):
         message = await layer.receive(listener)
-    assert message["event"] == "request.failed" and message["data"] == {"op": "peer.pause", "code": "internal"}
+    assert message["event"] == "request.failed" and message["data"] == {
+        "op": "peer.pause",
+        "code": "internal",
+    }
 
 
 async def test_telling_a_worker_without_link_says_no() -> None:
@@ -310,7 +320,10 @@ async def test_rooms_nobody_claims_are_closed_at_hello(monkeypatch: pytest.Monke
         closed = [await worker.answer(), await worker.answer()]
     finally:
         nodes.signals.rooms_claimed.disconnect(claim)
-    assert [(request["op"], request["room"]) for request in closed] == [("room.close", "r1"), ("room.close", "r3")]
+    assert [(request["op"], request["room"]) for request in closed] == [
+        ("room.close", "r1"),
+        ("room.close", "r3"),
+    ]
 
 
 async def test_a_recorder_is_not_told_to_close_its_rooms() -> None:

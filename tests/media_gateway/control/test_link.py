@@ -75,7 +75,9 @@ async def dial(web: Web, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[MakeL
     running: list[tuple[ControlLink, asyncio.Task[None]]] = []
 
     async def make(handle: Any = None) -> ControlLink:
-        async def nothing(op: str, room: str | None, peer: str | None, data: dict[str, Any]) -> dict[str, Any]:
+        async def nothing(
+            op: str, room: str | None, peer: str | None, data: dict[str, Any]
+        ) -> dict[str, Any]:
             return {"op": op}
 
         control = ControlLink(
@@ -95,13 +97,20 @@ async def dial(web: Web, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[MakeL
         await asyncio.wait_for(task, 5)
 
 
-async def test_it_introduces_itself_signed_then_beats(web: Web, dial: MakeLink, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_it_introduces_itself_signed_then_beats(
+    web: Web, dial: MakeLink, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(link, "HEARTBEAT_SECONDS", 0.05)
     await dial()
     hello = (await web.frames.get())["hello"]
     assert hello == {
-        **{"protocol": 1, "kind": "media", "node": "media-a", "instance": "i1", "host": "here"},
-        **{"capacity": 7, "rooms": ["r1"]},
+        "protocol": 1,
+        "kind": "media",
+        "node": "media-a",
+        "instance": "i1",
+        "host": "here",
+        "capacity": 7,
+        "rooms": ["r1"],
     }
     for _ in range(3):
         assert (await web.next("heartbeat"))["heartbeat"] == {"peers": 3}
@@ -221,7 +230,9 @@ def test_the_addresses_told_to_browsers(host: str, configured: list[str], expect
 
 def test_a_socket_on_all_addresses_tells_those_of_the_machine_but_no_loopback() -> None:
     found = advertised_addresses("0.0.0.0", [])
-    assert found == ["127.0.0.1"] or not any(address.startswith("127.") or ":" in address for address in found)
+    assert found == ["127.0.0.1"] or not any(
+        address.startswith("127.") or ":" in address for address in found
+    )
 
 
 def test_node_names_are_safe_in_group_names() -> None:

@@ -7,16 +7,14 @@ import contextlib
 import json
 from typing import Any
 
-from channels.db import database_sync_to_async
 from channels.testing import WebsocketCommunicator
 from django.conf import settings
 
 from media_gateway.control.auth import sign
 from portal.asgi import application
+from portal.threads import in_thread as db
 
-
-async def db(function: Any, *args: Any, **kwargs: Any) -> Any:
-    return await database_sync_to_async(function, thread_sensitive=False)(*args, **kwargs)
+__all__ = ["WorkerEnd", "db"]
 
 
 class WorkerEnd:
@@ -46,9 +44,23 @@ class WorkerEnd:
         for _ in range(300):
             row = await db(MediaNode.objects.filter(name=self.node, instance=self.instance).first)
             if row is not None and row.channel and row.state == "up":
+                # The row is written before its signals are sent; a frame handled after the hello is a proof of both.
+                await self.send({"heartbeat": {}})
+                await self._beaten()
                 return
             await asyncio.sleep(0.01)
         raise AssertionError("never registered")
+
+    async def _beaten(self) -> None:
+        """Wait until that heartbeat was taken."""
+        from media_gateway.models import MediaNode
+
+        since = (await db(MediaNode.objects.get, name=self.node)).connected_at
+        for _ in range(300):
+            if (await db(MediaNode.objects.get, name=self.node)).heartbeat_at > since:
+                return
+            await asyncio.sleep(0.01)
+        raise AssertionError("no heartbeat taken")
 
     async def send(self, frame: Any) -> None:
         text = frame if isinstance(frame, str) else json.dumps(frame)
@@ -70,7 +82,11 @@ class WorkerEnd:
     async def answer(self, data: dict[str, Any] | None = None, error: str = "") -> dict[str, Any]:
         """Take one request and answer it; the request."""
         request = await self.frame()
-        result = {"ok": False, "error": {"code": error, "message": "no"}} if error else {"ok": True, "data": data or {}}
+        result = (
+            {"ok": False, "error": {"code": error, "message": "no"}}
+            if error
+            else {"ok": True, "data": data or {}}
+        )
         await self.send({"re": request["id"], **result})
         return request
 

@@ -79,7 +79,9 @@ def test_who_waits_left_or_was_removed_shares_nothing(
 ) -> None:
     client = browser(cast, "Uma")
     services.join_session(
-        visitor_of(cast.meeting, user=cast.stranger, session=client.session), JoinRequest(), channel="specific.uma"
+        visitor_of(cast.meeting, user=cast.stranger, session=client.session),
+        JoinRequest(),
+        channel="specific.uma",
     )
     services.leave_session(actor=Actor(participant=people["Sam"]))
     services.remove_participant(
@@ -111,8 +113,11 @@ def test_a_shared_file_is_shown_in_the_chat_and_kept_privately(
     message = response.json()["message"]
     shared = SharedFile.objects.get()
     assert message["file"] == {
-        **{"id": shared.pk, "name": "plan.png", "size": len(PNG), "content_type": "image/png"},
-        **{"url": reverse("meetings:file", args=[shared.pk])},
+        "id": shared.pk,
+        "name": "plan.png",
+        "size": len(PNG),
+        "content_type": "image/png",
+        "url": reverse("meetings:file", args=[shared.pk]),
     }
     assert message["participant"] == people["walk-in"].public_id and message["body"] == ""
     path = Path(shared.file.path)

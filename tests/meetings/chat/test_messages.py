@@ -17,7 +17,9 @@ from tests.meetings.live.tabs import Refusal, Tab, db
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-async def test_people_outside_the_room_neither_write_nor_read(cast: Cast, tab: Any, room: dict[str, Tab]) -> None:
+async def test_people_outside_the_room_neither_write_nor_read(
+    cast: Cast, tab: Any, room: dict[str, Tab]
+) -> None:
     await room["Helen"].ask("chat.send", body="internal")
     waiting, looking = await tab("Uma", join={}), await tab("Gina")
     for outsider in (waiting, looking):
@@ -64,7 +66,10 @@ async def test_history_is_read_back_in_pages_of_fifty(cast: Cast, tab: Any, room
     assert [message["body"] for message in older["messages"]] == [str(number) for number in range(20, 70)]
     oldest = await back.ask("chat.history", before=older["messages"][0]["id"])
     assert len(oldest["messages"]) == 20 and oldest["has_more"] is False
-    assert await back.ask("chat.history", before=oldest["messages"][0]["id"]) == {"messages": [], "has_more": False}
+    assert await back.ask("chat.history", before=oldest["messages"][0]["id"]) == {
+        "messages": [],
+        "has_more": False,
+    }
 
 
 async def test_nobody_speaks_in_the_name_of_another(cast: Cast, room: dict[str, Tab]) -> None:

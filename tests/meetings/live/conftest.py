@@ -55,7 +55,13 @@ def make_user(name: str, role: str = "student") -> User:
 
 def make_meeting(host: User, **fields: Any) -> Meeting:
     start = timezone.now() + dt.timedelta(minutes=5)
-    values = {"title": "Weekly", "starts_at": start, "duration_minutes": 30, "time_zone": "Europe/Berlin", **fields}
+    values = {
+        "title": "Weekly",
+        "starts_at": start,
+        "duration_minutes": 30,
+        "time_zone": "Europe/Berlin",
+        **fields,
+    }
     return Meeting.objects.create(organizer=host, **values)
 
 

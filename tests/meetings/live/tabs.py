@@ -7,20 +7,16 @@ import contextlib
 import json
 from typing import Any
 
-from channels.db import database_sync_to_async
 from channels.layers import get_channel_layer
 from channels.testing import WebsocketCommunicator
-from django.conf import settings
 from django.test import Client
 
 from media_gateway import nodes
 from media_gateway.models import MediaNode
 from portal.asgi import application
+from portal.threads import in_thread as db
 
-
-async def db(function: Any, *args: Any, **kwargs: Any) -> Any:
-    """Run a database function beside the event loop."""
-    return await database_sync_to_async(function, thread_sensitive=False)(*args, **kwargs)
+__all__ = ["FakeWorker", "Refusal", "Tab", "cookie_of", "db", "node_row"]
 
 
 def cookie_of(client: Client) -> str:
@@ -64,7 +60,7 @@ class Tab:
         await self.socket.send_input({"type": "websocket.receive", "text": text})
         return await self.response()
 
-    async def response(self, re: int | None | str = "any") -> dict[str, Any]:
+    async def response(self, re: int | str | None = "any") -> dict[str, Any]:
         while True:
             frame = await self.frame()
             if "re" in frame and (re == "any" or frame["re"] == re):
@@ -74,7 +70,9 @@ class Tab:
     async def ask(self, type: str, **data: Any) -> dict[str, Any]:
         """Response data; raises Refusal."""
         self.last_id += 1
-        await self.socket.send_to(text_data=json.dumps({"id": self.last_id, "type": type, "data": data}, ensure_ascii=False))
+        await self.socket.send_to(
+            text_data=json.dumps({"id": self.last_id, "type": type, "data": data}, ensure_ascii=False)
+        )
         frame = await self.response(self.last_id)
         if not frame["ok"]:
             raise Refusal(frame["error"])
@@ -152,9 +150,17 @@ class FakeWorker:
             await asyncio.sleep(0.01)
         raise AssertionError(f"no {op}: {[request['op'] for request in self.asked]}")
 
-    async def emit(self, event: str, room: str, peer: str | None = None, generation: int = 1, **data: Any) -> None:
+    async def emit(
+        self, event: str, room: str, peer: str | None = None, generation: int = 1, **data: Any
+    ) -> None:
         group = f"gw.peer.{room}.{peer}" if peer else f"gw.room.{room}"
-        message = {"type": "gateway.event", "event": event, "room": room, "peer": peer, "generation": generation}
+        message = {
+            "type": "gateway.event",
+            "event": event,
+            "room": room,
+            "peer": peer,
+            "generation": generation,
+        }
         await self.layer.group_send(group, {**message, "data": data})
 
     async def _serve(self) -> None:
@@ -180,5 +186,3 @@ class FakeWorker:
 
 def node_row(name: str) -> MediaNode:
     return MediaNode.objects.get(name=name)
-
-

@@ -79,7 +79,13 @@ async def test_the_host_opens_the_session_and_is_recorded_as_present(cast: Cast,
     reply = await helen.join(mic=False)
     assert reply["status"] == "in"
     me = helen.state["participants"][0]
-    assert (me["name"], me["role"], me["guest"], me["mic"], me["camera"]) == ("Helen", "host", False, False, True)
+    assert (me["name"], me["role"], me["guest"], me["mic"], me["camera"]) == (
+        "Helen",
+        "host",
+        False,
+        False,
+        True,
+    )
     assert me["connected"] is True
     assert "participant.remove" in helen.state["you"]["capabilities"]
     session = await db(Session.objects.get)
@@ -91,7 +97,9 @@ async def test_the_host_opens_the_session_and_is_recorded_as_present(cast: Cast,
 
 
 @pytest.mark.parametrize("who", ["Sam", "Gina", "Uma", "walk-in"])
-async def test_with_a_lobby_everyone_but_hosts_waits_even_before_the_host(cast: Cast, tab: Any, who: str) -> None:
+async def test_with_a_lobby_everyone_but_hosts_waits_even_before_the_host(
+    cast: Cast, tab: Any, who: str
+) -> None:
     person = await tab(who)
     reply = await person.join(name="Wanda")
     assert reply["status"] == "lobby" and reply["resume"]
@@ -104,7 +112,9 @@ async def test_with_a_lobby_everyone_but_hosts_waits_even_before_the_host(cast: 
         assert refusal.value.code == "not_joined", forbidden
 
 
-async def test_without_a_lobby_anyone_with_the_link_enters_and_opens_the_session(cast: Cast, tab: Any) -> None:
+async def test_without_a_lobby_anyone_with_the_link_enters_and_opens_the_session(
+    cast: Cast, tab: Any
+) -> None:
     await db(Meeting.objects.filter(pk=cast.meeting.pk).update, lobby_enabled=False)
     guest = await tab("walk-in")
     reply = await guest.join(name="Wanda")

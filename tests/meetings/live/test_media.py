@@ -55,7 +55,9 @@ async def test_an_old_generation_is_refused_before_the_worker_hears_of_it(
     sam = room["Sam"]
     for generation in (0, 1, 5):
         with pytest.raises(Refusal, match="stale_generation"):
-            await sam.ask("media.publish", generation=generation + 1, sdp=SDP, tracks=[{"mid": "0", "source": "mic"}])
+            await sam.ask(
+                "media.publish", generation=generation + 1, sdp=SDP, tracks=[{"mid": "0", "source": "mic"}]
+            )
     await sam.ask("media.connect")
     await sam.ask("media.connect")
     with pytest.raises(Refusal, match="stale_generation"):
@@ -71,7 +73,13 @@ async def test_an_old_generation_is_refused_before_the_worker_hears_of_it(
 
 @pytest.mark.parametrize(
     ("sdp", "code"),
-    [("", "bad_sdp"), ("hello", "bad_sdp"), ("v=0\0", "bad_sdp"), (7, "bad_sdp"), ("v=0" + "x" * 60_000, "too_large")],
+    [
+        ("", "bad_sdp"),
+        ("hello", "bad_sdp"),
+        ("v=0\0", "bad_sdp"),
+        (7, "bad_sdp"),
+        ("v=0" + "x" * 60_000, "too_large"),
+    ],
 )
 async def test_what_is_no_description_never_reaches_the_worker(
     cast: Cast, room: dict[str, Tab], worker: FakeWorker, sdp: Any, code: str
@@ -158,7 +166,9 @@ async def test_requests_to_a_worker_end_after_their_time(cast: Cast, worker: Fak
         await client.request("nobody", "room.stats", room="r")
 
 
-async def test_requests_from_views_and_jobs_work_beside_a_running_loop(cast: Cast, worker: FakeWorker) -> None:
+async def test_requests_from_views_and_jobs_work_beside_a_running_loop(
+    cast: Cast, worker: FakeWorker
+) -> None:
     assert await db(client.sync_request, "media-a", "room.stats", room="r") == {}
     replies = await asyncio.gather(
         *(client.request("media-a", "peer.add", room="r", peer=f"p{index}") for index in range(30))
@@ -262,7 +272,9 @@ async def test_the_same_instance_dialling_again_resets_nothing_and_hears_what_it
     try:
         removed = await again.wait_for("peer.remove")
         assert removed["peer"] == wanda.me
-        paused = [one["data"] for one in again.ops("peer.pause") if one["peer"] == sam.me and one["data"]["paused"]]
+        paused = [
+            one["data"] for one in again.ops("peer.pause") if one["peer"] == sam.me and one["data"]["paused"]
+        ]
         assert "mic" in paused[0]["sources"]
         heard = [frame["type"] for frame in await room["Helen"].settle()]
         assert "media.reset" not in heard

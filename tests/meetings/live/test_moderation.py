@@ -16,9 +16,16 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 def snapshot() -> list[Any]:
     """Everything that moderation could change."""
-    people = Participant.objects.order_by("pk").values_list("state", "role", "mic", "camera", "screen", "hand_at")
+    people = Participant.objects.order_by("pk").values_list(
+        "state", "role", "mic", "camera", "screen", "hand_at"
+    )
     sessions = Session.objects.order_by("pk").values_list("pk", "ended_at")
-    return [list(people), list(sessions), AuditEntry.objects.count(), Attendance.objects.filter(left_at=None).count()]
+    return [
+        list(people),
+        list(sessions),
+        AuditEntry.objects.count(),
+        Attendance.objects.filter(left_at=None).count(),
+    ]
 
 
 HOST_MESSAGES: list[tuple[str, dict[str, Any], str]] = [
@@ -164,7 +171,9 @@ async def test_the_host_neither_removes_nor_demotes_himself(cast: Cast, room: di
     assert (await db(Participant.objects.get, public_id=me)).role == "host"
 
 
-async def test_who_is_removed_stays_out(cast: Cast, tab: Any, room: dict[str, Tab], worker: FakeWorker) -> None:
+async def test_who_is_removed_stays_out(
+    cast: Cast, tab: Any, room: dict[str, Tab], worker: FakeWorker
+) -> None:
     wanda = room["walk-in"]
     await wanda.ask("media.connect")
     await room["Helen"].ask("participant.remove", participant=wanda.me)
@@ -239,7 +248,9 @@ async def test_every_act_leaves_one_audit_row(cast: Cast, tab: Any, room: dict[s
     await helen.ask("participant.mute", participant=uma.me, source="camera")
     await helen.ask("participant.promote", participant=uma.me, role="cohost")
     await helen.ask("participant.remove", participant=uma.me)
-    rows = await db(lambda: list(AuditEntry.objects.order_by("pk").values_list("verb", "actor_label", "target_label")))
+    rows = await db(
+        lambda: list(AuditEntry.objects.order_by("pk").values_list("verb", "actor_label", "target_label"))
+    )
     assert rows == [
         ("lobby.admit", "Helen", "Uma"),
         ("participant.mute", "Helen", "Uma"),

@@ -20,7 +20,9 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def config_of(response: Any) -> dict[str, Any]:
-    found = re.search(r'<script id="room-config" type="application/json">(.*?)</script>', response.content.decode())
+    found = re.search(
+        r'<script id="room-config" type="application/json">(.*?)</script>', response.content.decode()
+    )
     assert found
     return json.loads(found[1])
 
@@ -66,17 +68,28 @@ def test_the_page_makes_nobody_present(cast: Cast, room_path: str) -> None:
 @pytest.mark.parametrize(
     ("who", "expected"),
     [
-        ("Helen", {"needs_name": False, "display_name": "Helen", "role": "host", "is_host": True, "lobby": False}),
-        ("Carl", {"needs_name": False, "display_name": "Carl", "role": "cohost", "is_host": False, "lobby": False}),
+        (
+            "Helen",
+            {"needs_name": False, "display_name": "Helen", "role": "host", "is_host": True, "lobby": False},
+        ),
+        (
+            "Carl",
+            {"needs_name": False, "display_name": "Carl", "role": "cohost", "is_host": False, "lobby": False},
+        ),
         ("Gina", {"needs_name": False, "display_name": "Gina", "role": "participant", "lobby": True}),
         ("walk-in", {"needs_name": True, "display_name": "", "role": "guest", "lobby": True}),
     ],
 )
-def test_the_script_is_told_who_one_is(cast: Cast, room_path: str, who: str, expected: dict[str, Any]) -> None:
+def test_the_script_is_told_who_one_is(
+    cast: Cast, room_path: str, who: str, expected: dict[str, Any]
+) -> None:
     response = browser(cast, who).get(room_path)
     config = config_of(response)
     assert {key: config[key] for key in expected} == expected
-    assert config["ws_path"] == f"/ws/room/{cast.meeting.code}/" and config["live"] == {"count": 0, "started_at": None}
+    assert config["ws_path"] == f"/ws/room/{cast.meeting.code}/" and config["live"] == {
+        "count": 0,
+        "started_at": None,
+    }
     assert config["upload_url"] == f"{room_path}files/" and config["left_url"] == f"{room_path}left/"
     assert "no-store" in response["Cache-Control"] or "no-cache" in response["Cache-Control"]
 

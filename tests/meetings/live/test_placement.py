@@ -25,7 +25,13 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def make_node(name: str, **fields: Any) -> MediaNode:
-    values = {"kind": "media", "instance": f"{name}-1", "host": "test", "channel": f"specific.{name}", "capacity": 100}
+    values = {
+        "kind": "media",
+        "instance": f"{name}-1",
+        "host": "test",
+        "channel": f"specific.{name}",
+        "capacity": 100,
+    }
     return MediaNode.objects.create(name=name, **{**values, **fields})
 
 

@@ -28,10 +28,14 @@ def person(public_id: str) -> Participant:
 
 def age(public_id: str, seconds: float) -> None:
     """As if they had last been heard of that long ago."""
-    Participant.objects.filter(public_id=public_id).update(last_seen_at=timezone.now() - dt.timedelta(seconds=seconds))
+    Participant.objects.filter(public_id=public_id).update(
+        last_seen_at=timezone.now() - dt.timedelta(seconds=seconds)
+    )
 
 
-async def test_a_dropped_network_keeps_the_place_and_the_stay(cast: Cast, tab: Any, room: dict[str, Tab]) -> None:
+async def test_a_dropped_network_keeps_the_place_and_the_stay(
+    cast: Cast, tab: Any, room: dict[str, Tab]
+) -> None:
     sam = room["Sam"]
     await sam.drop()
     updated = await room["Helen"].event("participant.updated")
@@ -54,7 +58,9 @@ async def test_a_reload_faster_than_the_disconnect_takes_over_by_its_key(
     assert (await db(person, room["Sam"].me)).channel
 
 
-async def test_a_guest_whose_cookie_is_gone_comes_back_by_the_key(cast: Cast, tab: Any, room: dict[str, Tab]) -> None:
+async def test_a_guest_whose_cookie_is_gone_comes_back_by_the_key(
+    cast: Cast, tab: Any, room: dict[str, Tab]
+) -> None:
     await room["walk-in"].drop()
     back = await tab("nobody")
     reply = await back.join(resume=room["walk-in"].state["you"]["resume"])
@@ -115,7 +121,9 @@ async def test_coming_back_later_opens_a_second_stay_without_a_second_permission
     assert back.me == room["walk-in"].me
     names = {other["name"] for other in back.state["participants"]}
     assert "Wanda" in names and "Renamed" not in names
-    stays = await db(lambda: list(Attendance.objects.filter(participant__public_id=back.me).order_by("joined_at")))
+    stays = await db(
+        lambda: list(Attendance.objects.filter(participant__public_id=back.me).order_by("joined_at"))
+    )
     assert len(stays) == 2 and stays[0].left_at is not None and stays[0].left_at <= stays[1].joined_at
     assert stays[1].left_at is None
 
@@ -152,7 +160,9 @@ async def test_a_waiting_person_who_closes_the_tab_leaves_the_lobby(
     assert (await db(person, uma.me)).state == "left"
 
 
-async def test_pings_are_a_sign_of_life(cast: Cast, room: dict[str, Tab], monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_pings_are_a_sign_of_life(
+    cast: Cast, room: dict[str, Tab], monkeypatch: pytest.MonkeyPatch
+) -> None:
     from meetings.live import connection
 
     await db(age, room["Sam"].me, 70)
@@ -166,7 +176,9 @@ async def test_pings_are_a_sign_of_life(cast: Cast, room: dict[str, Tab], monkey
 # --- the end --------------------------------------------------------------------------------------------
 
 
-async def test_the_host_ends_the_session_for_all(cast: Cast, tab: Any, room: dict[str, Tab], worker: FakeWorker) -> None:
+async def test_the_host_ends_the_session_for_all(
+    cast: Cast, tab: Any, room: dict[str, Tab], worker: FakeWorker
+) -> None:
     ended: list[Session] = []
 
     def listen(session: Session, **kwargs: Any) -> None:
@@ -196,7 +208,9 @@ async def test_the_host_ends_the_session_for_all(cast: Cast, tab: Any, room: dic
     assert states == {"left"}
 
 
-async def test_a_key_of_an_ended_session_says_so_and_starts_nothing(cast: Cast, tab: Any, room: dict[str, Tab]) -> None:
+async def test_a_key_of_an_ended_session_says_so_and_starts_nothing(
+    cast: Cast, tab: Any, room: dict[str, Tab]
+) -> None:
     await room["Helen"].ask("session.end")
     back = await tab("Helen")
     with pytest.raises(Refusal, match="ended"):
@@ -208,16 +222,25 @@ async def test_a_key_of_an_ended_session_says_so_and_starts_nothing(cast: Cast, 
     assert await db(Session.objects.count) == 2
 
 
-async def test_after_the_end_others_wait_for_the_host_again(cast: Cast, tab: Any, room: dict[str, Tab]) -> None:
+async def test_after_the_end_others_wait_for_the_host_again(
+    cast: Cast, tab: Any, room: dict[str, Tab]
+) -> None:
     await room["Helen"].ask("session.end")
     sam = await tab("Sam")
     assert (await sam.join())["status"] == "lobby"
     assert await db(presence.live_session_of, cast.meeting) is None
 
 
-async def test_ending_needs_the_right_also_outside_the_room(cast: Cast, tab: Any, room: dict[str, Tab]) -> None:
+async def test_ending_needs_the_right_also_outside_the_room(
+    cast: Cast, tab: Any, room: dict[str, Tab]
+) -> None:
     session = await db(Session.objects.get)
-    for actor in (Actor(), Actor(user=cast.student), Actor(user=cast.stranger), Actor(invitation=cast.guest_invitation)):
+    for actor in (
+        Actor(),
+        Actor(user=cast.student),
+        Actor(user=cast.stranger),
+        Actor(invitation=cast.guest_invitation),
+    ):
         with pytest.raises(Refused):
             await db(services.end_session, session, actor=actor)
     assert (await db(Session.objects.get)).ended_at is None
@@ -262,8 +285,13 @@ async def test_a_session_nobody_entered_leaves_no_trace(cast: Cast, tab: Any) ->
     assert await db(Session.objects.count) == 0 and heard == []
 
 
-async def test_joining_at_once_from_many_tabs_makes_one_session_and_one_participant_each(cast: Cast, tab: Any) -> None:
-    tabs = [await tab(who) for who in ("Helen", "Carl", "Sam", "Gina", "Uma", "walk-in", "walk-in 2", "Helen", "Carl")]
+async def test_joining_at_once_from_many_tabs_makes_one_session_and_one_participant_each(
+    cast: Cast, tab: Any
+) -> None:
+    tabs = [
+        await tab(who)
+        for who in ("Helen", "Carl", "Sam", "Gina", "Uma", "walk-in", "walk-in 2", "Helen", "Carl")
+    ]
     results = await asyncio.gather(*(one.join(name="Guest") for one in tabs), return_exceptions=True)
     refused = [result for result in results if isinstance(result, Refusal)]
     assert [refusal.code for refusal in refused] == ["already_joined"] * 2

@@ -65,14 +65,18 @@ def test_only_session_descriptions_may_be_long() -> None:
 
 def test_size_counts_bytes_not_letters() -> None:
     with pytest.raises(BadFrame):
-        read_frame(json.dumps({"id": 1, "type": "chat.send", "data": {"body": "会" * 6000}}, ensure_ascii=False))
+        read_frame(
+            json.dumps({"id": 1, "type": "chat.send", "data": {"body": "会" * 6000}}, ensure_ascii=False)
+        )
 
 
 async def test_broken_frames_leave_the_connection_alive(cast: Cast, tab: Any) -> None:
     helen = await tab("Helen", join={})
     for text, code in BROKEN:
         answer = await helen.ask_raw(text)
-        assert answer == {"re": None, "ok": False, "error": answer["error"]} and answer["error"]["code"] == code
+        assert (
+            answer == {"re": None, "ok": False, "error": answer["error"]} and answer["error"]["code"] == code
+        )
         assert "Traceback" not in json.dumps(answer)
     await helen.socket.send_to(bytes_data=b"\x00\xff\x00")
     assert (await helen.response())["error"]["code"] == "bad_message"
@@ -172,7 +176,9 @@ async def test_a_fault_in_a_service_is_told_by_number_and_not_by_traceback(
         ("media.answer", {"generation": 1, "sdp": "v=0"}),
     ],
 )
-async def test_data_of_the_wrong_kind_is_refused(cast: Cast, tab: Any, type: str, data: dict[str, Any]) -> None:
+async def test_data_of_the_wrong_kind_is_refused(
+    cast: Cast, tab: Any, type: str, data: dict[str, Any]
+) -> None:
     helen = await tab("Helen", join=None if type == "join" else {})
     answer = await helen.ask_raw(json.dumps({"id": 500, "type": type, "data": data}))
     assert answer["re"] == 500 and answer["error"]["code"] in ("bad_message", "too_large"), answer

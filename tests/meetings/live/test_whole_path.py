@@ -41,7 +41,9 @@ class Worker:
         while True:
             request = await self.end.frame(timeout=600)
             try:
-                data = await self.gateway.handle(request["op"], request["room"], request["peer"], request["data"])
+                data = await self.gateway.handle(
+                    request["op"], request["room"], request["peer"], request["data"]
+                )
                 await self.end.send({"re": request["id"], "ok": True, "data": data})
             except GatewayError as error:
                 reply = {"code": error.code, "message": error.message}
@@ -134,7 +136,9 @@ async def pair(cast: Cast, gateway: Worker) -> AsyncIterator[tuple[LiveTab, Live
         await tab.leave()
 
 
-async def test_each_sees_and_hears_the_other_and_mute_is_silence(pair: tuple[LiveTab, LiveTab], gateway: Worker) -> None:
+async def test_each_sees_and_hears_the_other_and_mute_is_silence(
+    pair: tuple[LiveTab, LiveTab], gateway: Worker
+) -> None:
     helen, carl = pair
     first, second = AiortcPeer(helen, helen.me), AiortcPeer(carl, carl.me)
     try:
@@ -152,7 +156,9 @@ async def test_each_sees_and_hears_the_other_and_mute_is_silence(pair: tuple[Liv
             assert abs(pitch_of(peer.frames[audio][-20:]) - pitch) < 30
         states = {(state["pc"], state["state"]) for state in carl.seen("media.state")}
         assert ("publish", "connected") in states and ("subscribe", "connected") in states
-        await until(lambda: any(carl.me in one["participants"] for one in helen.seen("speaker.changed")), "speaker")
+        await until(
+            lambda: any(carl.me in one["participants"] for one in helen.seen("speaker.changed")), "speaker"
+        )
 
         # Muted by the host: nothing of the microphone arrives, whatever the browser sends; the picture goes on.
         await helen.ask("participant.mute", participant=carl.me, source="mic")
