@@ -23,6 +23,7 @@ import { Panel } from "./ui/panel.js";
 import { People } from "./ui/people.js";
 import { Prejoin } from "./ui/prejoin.js";
 import { Sounds } from "./ui/sounds.js";
+import { keepIcons } from "./ui/sprite.js";
 import { Tiles } from "./ui/tiles.js";
 import { Top } from "./ui/top.js";
 import { Wake } from "./ui/wake.js";
@@ -87,4 +88,5 @@ function run(action) {
   else if (store.state.phase === "prejoin" || store.state.phase === "lobby") action === "mic" ? app.toggleMic() : app.toggleCamera();
 }
 
+keepIcons();
 wire({ app, playback, tiles, news, prejoin, wake: new Wake() });

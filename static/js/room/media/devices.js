@@ -79,6 +79,20 @@ async function permission(name) {
   }
 }
 
+/** @param {(source: "mic" | "camera") => void} listener */
+export async function onPermissionGranted(listener) {
+  for (const [name, source] of /** @type {const} */ ([["microphone", "mic"], ["camera", "camera"]])) {
+    try {
+      const status = await navigator.permissions.query({ name: /** @type {PermissionName} */ (/** @type {string} */ (name)) });
+      status.onchange = () => {
+        if (status.state === "granted") listener(source);
+      };
+    } catch (error) {
+      console.info(`this browser does not tell about the permission for the ${name}`, error);
+    }
+  }
+}
+
 /**
  * Opens both with one question to the person; when that fails, each alone, so that one broken device costs only itself.
  * @param {{mic: string | null, camera: string | null}} wish device ids ("" for any), null for not wanted

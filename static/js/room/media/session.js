@@ -1,5 +1,5 @@
 import { Emitter } from "../emitter.js";
-import { RECONNECT } from "../protocol/policy.js";
+import { ReconnectPolicy } from "../protocol/policy.js";
 import { isProtocolError } from "../protocol/codes.js";
 import { Publisher } from "./publisher.js";
 import { Subscriber } from "./subscriber.js";
@@ -19,6 +19,8 @@ import { Subscriber } from "./subscriber.js";
 /** A path that is gone this long will hardly come back by itself; a new one takes a quarter of a second. */
 const DISCONNECTED_LIMIT = 3_000;
 const CONNECT_LIMIT = 10_000;
+/** A media worker is restarted within seconds, so it is asked more often than a web server that is away. */
+const RETRY = new ReconnectPolicy({ steps: [0, 300, 700, 1000, 1000, 1000, 2000], steady: 4000 });
 
 /** @extends {Emitter<{state: MediaState, arrivals: Map<string, Arrival>}>} */
 export class MediaSession extends Emitter {
@@ -41,7 +43,7 @@ export class MediaSession extends Emitter {
    * @param {LocalMedia} local
    * @param {{policy?: {delay(attempt: number): number}}} [options]
    */
-  constructor(room, local, { policy = RECONNECT } = {}) {
+  constructor(room, local, { policy = RETRY } = {}) {
     super();
     this.room = room;
     this.local = local;

@@ -53,7 +53,7 @@ export class End {
         return { title: gettext("You were not let in"), text: gettext("The host did not let you in. If you think this is a mistake, write to the organiser."), icon: "door-closed" };
       case "ended":
         if (ending?.reason === "cancelled") return { title: gettext("The meeting was cancelled"), text: title, icon: "calendar-x" };
-        return { title: gettext("The meeting has ended"), text: gettext("Chat, files and recording are kept. When the minutes are ready you get a mail."), icon: "circle-check" };
+        return { title: gettext("The meeting has ended"), text: gettext("Chat, files and recording are kept. Everyone who was invited gets a mail when the minutes are ready."), icon: "circle-check" };
       case "moved":
         return { title: gettext("You are in the meeting in another tab"), text: gettext("It was opened there, so it was closed here."), icon: "monitor-smartphone" };
       default:

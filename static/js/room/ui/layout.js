@@ -140,18 +140,23 @@ function stripBelow(count, width, height, gap) {
   // A wide screen on an upright phone needs no more height than this; faces get the rest.
   const stageHeight = Math.min(Math.max(width * 0.72, height * 0.42), height * 0.68);
   const rest = height - stageHeight - gap;
-  const columns = Math.max(1, Math.min(count, Math.floor((width + gap) / (104 + gap))));
-  const rows = Math.max(1, Math.min(Math.ceil(count / columns), Math.floor((rest + gap) / (78 + gap))));
-  const shown = Math.min(count, rows * columns);
-  const needed = Math.min(columns, Math.ceil(shown / rows));
-  const tileWidth = (width - gap * (needed - 1)) / needed;
-  const tileHeight = Math.min((rest - gap * (rows - 1)) / rows, tileWidth, stageHeight * 0.6);
-  const size = Math.min(tileWidth, tileHeight * WIDE);
-  const strip = place(shown, needed, size, tileHeight, width, rest, gap);
+  const strip = facesBelow(count, width, rest, stageHeight, gap);
   return {
     stage: { x: 0, y: 0, width, height: stageHeight },
     strip: strip.map((rect) => ({ ...rect, y: rect.y + stageHeight + gap })),
   };
+}
+
+/** @param {number} count @param {number} width @param {number} height @param {number} stageHeight @param {number} gap @returns {Rect[]} */
+function facesBelow(count, width, height, stageHeight, gap) {
+  const grid = arrangeGrid(count, width, count === 1 ? Math.min(height, stageHeight * 0.8) : height, gap);
+  if (grid.fit === count) return grid.rects;
+  const columns = Math.max(1, Math.min(count, Math.floor((width + gap) / (104 + gap))));
+  const rows = Math.max(1, Math.min(Math.ceil(count / columns), Math.floor((height + gap) / (78 + gap))));
+  const shown = Math.min(count, rows * columns);
+  const tileWidth = (width - gap * (columns - 1)) / columns;
+  const tileHeight = Math.min((height - gap * (rows - 1)) / rows, tileWidth);
+  return place(shown, columns, Math.min(tileWidth, tileHeight * WIDE), tileHeight, width, height, gap);
 }
 
 /**

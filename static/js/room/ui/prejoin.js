@@ -1,9 +1,10 @@
 import { hue, initials } from "../../portal/faces.js";
+import { onPermissionGranted } from "../media/devices.js";
 import { ProtocolError, isProtocolError } from "../protocol/codes.js";
 import { confirm } from "./dialogs.js";
 import { DeviceFields } from "./device-fields.js";
 import { block, button, byId, fill, setAttribute, setIcon, setText } from "./dom.js";
-import { deviceWords, refusalWords } from "./words.js";
+import { devicesWords, refusalWords } from "./words.js";
 
 /**
  * The page before the room: see and hear oneself, choose devices, give a name, ask to join.
@@ -40,6 +41,7 @@ export class Prejoin {
     button("join-camera").addEventListener("click", () => app.toggleCamera());
     button("join-devices").addEventListener("click", () => this.#toggleCameraRow());
     app.local.on("changed", () => this.#showMedia());
+    onPermissionGranted((source) => this.#tryAgain(source));
     app.store.watch((state) => state, (state) => this.#show(state));
     this.#showMedia(true);
   }
@@ -52,12 +54,16 @@ export class Prejoin {
     const camera = local.tracks.camera;
     const shown = /** @type {MediaStream | null} */ (this.video.srcObject)?.getVideoTracks()[0] ?? null;
     if (shown !== camera) this.video.srcObject = camera ? new MediaStream([camera]) : null;
-    const trouble = [];
-    if (local.micError) trouble.push(deviceWords("mic", local.micError));
-    if (local.cameraError && local.cameraError !== local.micError) trouble.push(deviceWords("camera", local.cameraError));
-    else if (local.cameraError === "blocked") trouble.push(deviceWords("camera", "blocked"));
-    setText(block("preview-note"), trouble.join(" ") || (isStarting ? gettext("Starting the camera…") : ""));
-    block("preview").dataset.state = camera ? "video" : trouble.length ? "error" : isStarting ? "starting" : "off";
+    const trouble = devicesWords(local.micError, local.cameraError);
+    setText(block("preview-note"), trouble || (isStarting ? gettext("Starting the camera…") : ""));
+    block("preview").dataset.state = camera ? "video" : trouble ? "error" : isStarting ? "starting" : "off";
+  }
+
+  /** Allowed in the address bar after all: no need to find the button. @param {"mic" | "camera"} source */
+  #tryAgain(source) {
+    const { local } = this.app;
+    if (source === "mic" && local.micError) this.app.toggleMic();
+    if (source === "camera" && local.cameraError) this.app.toggleCamera();
   }
 
   /** @param {string} id @param {boolean} on @param {string} icon @param {string} off @param {boolean} failed */

@@ -40,6 +40,17 @@ export function deviceWords(source, code) {
   }
 }
 
+/** What hinders microphone and camera, in as few sentences as it takes. @param {DeviceError | null} mic @param {DeviceError | null} camera */
+export function devicesWords(mic, camera) {
+  if (mic && mic === camera) {
+    if (mic === "blocked") return gettext("Camera and microphone are blocked for this site. Allow them at the lock or camera sign in the address bar; you can also join without.");
+    if (mic === "blocked-system") return gettext("Your system does not let the browser use camera and microphone. Allow it in the system's privacy settings; you can also join without.");
+    if (mic === "missing") return gettext("No camera and no microphone were found. Plug them in, or join to listen.");
+    if (mic === "dismissed" || mic === "insecure" || mic === "unsupported") return deviceWords("mic", mic);
+  }
+  return [mic ? deviceWords("mic", mic) : "", camera ? deviceWords("camera", camera) : ""].filter(Boolean).join(" ");
+}
+
 /** A refusal in the server's own words when it has some. @param {ProtocolError} error */
 export function refusalWords(error) {
   if (error.words) return error.who ? `${error.words} ${error.who}` : error.words;
