@@ -13,6 +13,7 @@ from django.db import models
 from django.db.models.functions import Lower
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 
 def validate_time_zone(value: str) -> None:
@@ -66,7 +67,7 @@ class User(AbstractBaseUser, PermissionsMixin):
         ADMIN = "admin", _("Administrator")
 
     email = models.EmailField(_("e-mail"), unique=True)
-    name = models.CharField(_("name"), max_length=80)
+    name = models.CharField(pgettext_lazy("person", "name"), max_length=80)
     role = models.CharField(_("role"), max_length=10, choices=Role.choices, default=Role.STUDENT)
     language = models.CharField(_("language"), max_length=10, blank=True, choices=settings.LANGUAGES)
     time_zone = models.CharField(_("time zone"), max_length=64, blank=True, validators=[validate_time_zone])
@@ -157,7 +158,7 @@ class AuditEntry(models.Model):
     at = models.DateTimeField(_("time"), default=timezone.now, db_index=True)
     actor = models.ForeignKey(User, verbose_name=_("person"), null=True, on_delete=models.SET_NULL, related_name="+")
     actor_label = models.CharField(_("by"), max_length=200)
-    verb = models.CharField(_("action"), max_length=60, db_index=True)
+    verb = models.CharField(pgettext_lazy("audit", "action"), max_length=60, db_index=True)
     target_type = models.CharField(_("kind of object"), max_length=60)
     target_id = models.CharField(_("object id"), max_length=64)
     target_label = models.CharField(_("object"), max_length=200)

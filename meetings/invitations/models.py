@@ -9,6 +9,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from meetings.scheduling.models import Meeting
 
@@ -34,7 +35,7 @@ class Invitation(models.Model):
         verbose_name=_("person"),
     )
     email = models.EmailField(_("e-mail"))
-    name = models.CharField(_("name"), max_length=80, blank=True)
+    name = models.CharField(pgettext_lazy("person", "name"), max_length=80, blank=True)
     role = models.CharField(_("role"), max_length=12, choices=Role.choices, default=Role.PARTICIPANT)
     # Part of the signed personal link: a new nonce makes every older link worthless.
     nonce = models.CharField(max_length=24, default=new_nonce, editable=False)
@@ -70,7 +71,7 @@ class OutboxMail(models.Model):
         Meeting, null=True, blank=True, on_delete=models.CASCADE, related_name="mails", verbose_name=_("meeting")
     )
     to_email = models.EmailField(_("to"))
-    to_name = models.CharField(_("name"), max_length=80, blank=True)
+    to_name = models.CharField(pgettext_lazy("person", "name"), max_length=80, blank=True)
     reply_to = models.EmailField(_("reply to"), blank=True)
     subject = models.CharField(_("subject"), max_length=250)
     text = models.TextField(_("text"))

@@ -8,7 +8,7 @@ from django.contrib import admin
 from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
+from django.utils.translation import gettext_lazy, ngettext, pgettext_lazy
 
 from accounts.adminbase import ReadOnlyAdmin, ReadOnlyInline, confirmed_action
 from meetings.live.models import Attendance, Participant, Session
@@ -181,6 +181,6 @@ class AttendanceAdmin(ReadOnlyAdmin):
     def meeting(self, obj: Attendance) -> str:
         return obj.participant.session.meeting.title
 
-    @admin.display(description=gettext_lazy("minutes"))
+    @admin.display(description=pgettext_lazy("duration", "minutes"))
     def stay(self, obj: Attendance) -> str:
         return "" if obj.left_at is None else f"{(obj.left_at - obj.joined_at).total_seconds() / 60:.1f}"

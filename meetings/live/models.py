@@ -10,6 +10,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from meetings.invitations.models import Invitation
 from meetings.scheduling.models import Meeting
@@ -96,7 +97,7 @@ class Participant(models.Model):
         related_name="participants",
         verbose_name=_("invitation"),
     )
-    name = models.CharField(_("name"), max_length=80)
+    name = models.CharField(pgettext_lazy("person", "name"), max_length=80)
     role = models.CharField(_("role"), max_length=12, choices=Role.choices)
     state = models.CharField(_("state"), max_length=10, choices=State.choices)
     resume_key = models.CharField(max_length=40, default=new_resume_key, editable=False)

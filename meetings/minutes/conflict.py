@@ -8,6 +8,7 @@ from typing import Any
 
 from django.utils import formats
 from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
 
 from accounts.models import AuditEntry
 from meetings.minutes.models import ActionItem, Minutes
@@ -61,7 +62,7 @@ def _decision_text(draft: DecisionDraft) -> str:
 
 
 def _action_text(item: ActionDraft | ActionItem) -> str:
-    due = formats.date_format(item.due_date, "j M Y") if item.due_date else ""
+    due = formats.date_format(item.due_date, pgettext("date format", "j M Y")) if item.due_date else ""
     return " · ".join(part for part in (item.text, item.owner_name, due) if part)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from django.utils import formats
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.utils.translation import ngettext, pgettext
 
 
 @dataclass(frozen=True)
@@ -34,4 +34,6 @@ def due_label(date: dt.date | None, today: dt.date) -> Due | None:
         return Due(_("tomorrow"), "")
     if days < 7:
         return Due(formats.date_format(date, "D"), "")
-    return Due(formats.date_format(date, "j M" if date.year == today.year else "j M Y"), "")
+    same_year = date.year == today.year
+    shape = pgettext("date format", "j M") if same_year else pgettext("date format", "j M Y")
+    return Due(formats.date_format(date, shape), "")

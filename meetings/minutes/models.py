@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.conf import settings
 from django.db import models
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from meetings.live.models import Session
 from meetings.scheduling.models import Meeting
@@ -16,7 +17,7 @@ class AgendaItem(models.Model):
     )
     position = models.PositiveIntegerField(_("position"), default=0)
     title = models.CharField(_("title"), max_length=200)
-    minutes = models.PositiveIntegerField(_("minutes"), null=True, blank=True)
+    minutes = models.PositiveIntegerField(pgettext_lazy("duration", "minutes"), null=True, blank=True)
 
     class Meta:
         verbose_name = _("agenda item")

@@ -10,6 +10,7 @@ from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import translation
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from accounts.models import User
 from meetings.invitations.links import personal_link
@@ -133,5 +134,7 @@ def _url(minutes: Minutes, reader: Reader) -> str:
 def _names(names: list[str], limit: int = 12) -> str:
     shown = ", ".join(names[:limit])
     if len(names) > limit:
-        return _("%(names)s and %(count)d more") % {"names": shown, "count": len(names) - limit}
+        rest = len(names) - limit
+        more = ngettext("%(names)s and %(count)d more", "%(names)s and %(count)d more", rest)
+        return more % {"names": shown, "count": rest}
     return shown

@@ -10,13 +10,14 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from meetings.live.models import Participant, Session
 
 
 class Recording(models.Model):
     class State(models.TextChoices):
-        RECORDING = "recording", _("Recording")
+        RECORDING = "recording", pgettext_lazy("state", "Recording")
         COMPOSING = "composing", _("Being prepared")
         READY = "ready", _("Ready")
         FAILED = "failed", _("Failed")

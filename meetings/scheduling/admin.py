@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
+from django.utils.translation import gettext_lazy, ngettext, pgettext_lazy
 
 from accounts.adminbase import ReadOnlyAdmin, ReadOnlyInline, confirmed_action
 from meetings.invitations.models import Invitation
@@ -87,7 +87,7 @@ class MeetingAdmin(ReadOnlyAdmin):
         valid = Count("invitations", filter=Q(invitations__revoked_at=None))
         return super().get_queryset(request).annotate(invited_count=valid)
 
-    @admin.display(description=gettext_lazy("minutes"), ordering="duration_minutes")
+    @admin.display(description=pgettext_lazy("duration", "minutes"), ordering="duration_minutes")
     def duration(self, obj: Meeting) -> int:
         return obj.duration_minutes
 

@@ -13,6 +13,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from accounts.models import validate_time_zone
 
@@ -46,7 +47,9 @@ class Meeting(models.Model):
     description = models.TextField(_("description"), blank=True, max_length=10_000)
     starts_at = models.DateTimeField(_("start"), db_index=True)
     duration_minutes = models.PositiveIntegerField(
-        _("minutes"), default=45, validators=[MinValueValidator(5), MaxValueValidator(24 * 60)]
+        pgettext_lazy("duration", "minutes"),
+        default=45,
+        validators=[MinValueValidator(5), MaxValueValidator(24 * 60)],
     )
     # Kept beside the start so that lists and conflicts are one index lookup.
     ends_at = models.DateTimeField(_("end"), db_index=True, editable=False)
