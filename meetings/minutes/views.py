@@ -81,7 +81,9 @@ def minutes_detail(request: HttpRequest, pk: int) -> HttpResponse:
         and bool(decide(actor, Capability.MINUTES_REOPEN, meeting)),
         "may_open_meeting": actor.user is not None and bool(decide(actor, Capability.MEETING_VIEW, meeting)),
     }
-    return render(request, "meetings/minutes_detail.html", context)
+    zone = meeting.zone if actor.user is None else timezone.get_current_timezone()
+    with timezone.override(zone):
+        return render(request, "meetings/minutes_detail.html", context)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

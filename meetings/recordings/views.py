@@ -13,12 +13,13 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonRespons
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_http_methods, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from meetings.permissions.actor import Actor, actor_of
 from meetings.permissions.capabilities import Capability
 from meetings.permissions.decide import decide, require
 from meetings.permissions.pages import refuse
+from meetings.recordings.composition import compose_again
 from meetings.recordings.errors import RecordingConflict
 from meetings.recordings.models import Recording
 from meetings.recordings.selectors import recordings_of
@@ -66,6 +67,7 @@ def recording_detail(request: HttpRequest, key: uuid.UUID) -> HttpResponse:
         "may_view": bool(may_view),
         "may_download": bool(decide(actor, Capability.RECORDING_DOWNLOAD, meeting)),
         "may_delete": bool(may_delete),
+        "may_compose": bool(decide(actor, Capability.RECORDING_CONTROL, meeting)),
         "may_open_meeting": bool(decide(actor, Capability.MEETING_VIEW, meeting)) and actor.user is not None,
     }
     return render(request, "meetings/recording_detail.html", context)
@@ -122,6 +124,17 @@ def recording_poster(request: HttpRequest, key: uuid.UUID) -> HttpResponseBase:
     recording = _recording(key)
     _require(request, recording, Capability.RECORDING_VIEW)
     return send_file(request, recording.poster_path, content_type="image/jpeg", filename="poster.jpg")
+
+
+@require_POST
+def recording_compose(request: HttpRequest, key: uuid.UUID) -> HttpResponse:
+    """A film that failed is made again."""
+    recording = _recording(key)
+    try:
+        compose_again(recording, actor=actor_of(request, recording.session.meeting))
+    except RecordingConflict as error:
+        messages.error(request, error.message)
+    return redirect("meetings:recording_detail", key=recording.key)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

@@ -194,3 +194,13 @@ def test_pages_hold_no_inline_script_or_style(minutes, held, talked):
         page = client.get(url).content.decode()
         assert 'style="' not in page and "onclick=" not in page
         assert all("src=" in tag.split(">")[0] for tag in page.split("<script")[1:])
+
+
+def test_all_times_are_in_the_zone_that_is_named(minutes, held):
+    # 9:05 UTC is 10:05 in the meeting's zone and 17:05 in Mei's.
+    guest = detail(world.browser(link=held.ada), minutes)
+    assert "Europe/Berlin" in guest and "10:05 – 11:00" in guest and "data-local-time" not in guest
+    held.mei.time_zone = "Asia/Shanghai"
+    held.mei.save()
+    own = detail(world.browser(held.mei), minutes)
+    assert "Asia/Shanghai" in own and "17:05 – 18:00" in own and "10:05" not in own

@@ -180,3 +180,24 @@ def test_the_list_shows_ones_own_for_the_same_cost(running, film, django_assert_
 def test_an_empty_list_teaches(db):
     page = world.browser(world.person()).get(reverse("meetings:recording_list")).content.decode()
     assert "presses Record" in page
+
+
+@pytest.mark.parametrize(("who", "status"), [("sara", 403), ("tom", 403), (None, 403)])
+def test_only_hosts_have_a_failed_film_prepared_again(running, who, status):
+    recording = world.recorded(running.session, state="failed")
+    client = world.browser(getattr(running, who) if who else None)
+    assert client.post(url("recording_compose", recording)).status_code == status
+    assert Recording.objects.get().state == "failed"
+
+
+def test_hosts_have_a_failed_film_prepared_again(running, monkeypatch):
+    monkeypatch.setattr("meetings.recordings.composition.has_tracks", lambda _directory: True)
+    recording = world.recorded(running.session, state="failed")
+    client = world.browser(running.jonas)
+    address = url("recording_compose", recording)
+    assert address in client.get(url("recording_detail", recording)).content.decode()
+    assert address not in world.browser(running.sara).get(url("recording_detail", recording)).content.decode()
+    assert client.post(address)["Location"] == url("recording_detail", recording)
+    assert Recording.objects.get().state == "composing"
+    again = client.post(address, follow=True)
+    assert "already being prepared" in again.content.decode()
