@@ -225,7 +225,7 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('room_id', models.UUIDField(default=uuid.uuid4, editable=False, unique=True, verbose_name='media room')),
                 ('started_at', models.DateTimeField(default=django.utils.timezone.now, verbose_name='started')),
-                ('opened_at', models.DateTimeField(blank=True, editable=False, null=True)),
+                ('opened_at', models.DateTimeField(blank=True, default=django.utils.timezone.now, editable=False, null=True)),
                 ('ended_at', models.DateTimeField(blank=True, null=True, verbose_name='ended')),
                 ('end_reason', models.CharField(blank=True, max_length=20, verbose_name='why it ended')),
                 ('node', models.CharField(blank=True, max_length=80, verbose_name='media worker')),
