@@ -107,11 +107,12 @@ export class App {
     await this.#try(() => this.room.updateMe({ hand: !raised }));
   }
 
-  /** @param {"mic" | "camera" | "screen"} source a host switched it off */
+  /** @param {Source} source a host switched it off */
   async obeyMute(source) {
     if (source === "mic") await this.local.setMic(false);
     else if (source === "camera") await this.local.setCamera(false);
-    else await this.local.stopScreen();
+    else if (source === "screen") await this.local.stopScreen();
+    else await this.local.stopScreenAudio();
     this.room.wishAgain({ mic: this.local.micOn, camera: this.local.cameraOn });
   }
 
@@ -146,7 +147,7 @@ export class App {
       if (error.isTransient) return; // coming back tells it again
       toast(refusalWords(error), { icon: "lock", kind: "warning" });
       for (const source of /** @type {Source[]} */ (Object.keys(change))) {
-        if (source !== "screen_audio") await this.obeyMute(source);
+        await this.obeyMute(source);
       }
     }
   }

@@ -42,11 +42,12 @@ function wireRoom({ app, news, wake, prejoin }) {
     news.take(type, data, before);
     media.takeEvent(type, data);
     if (type === "welcome") room.connection.retryNow(); // the first measured ping, for the page before joining
-    if (type === "you.muted") app.obeyMute(data.source === "screen_audio" ? "screen" : data.source);
+    if (type === "you.muted") app.obeyMute(data.source);
     if (type === "lobby.refused" || type === "you.removed" || type === "session.ended") room.giveUp();
   });
   room.on("in", (state) => {
     const isReturn = store.state.phase === "in";
+    performance.mark("joined");
     store.dispatch({ type: "in", state, now: Date.now() });
     media.start();
     app.resync();
@@ -90,6 +91,7 @@ function wireMedia({ app, playback, tiles }) {
   });
   local.on("lost", ({ source, replaced }) => onDeviceLost(app, source, replaced));
   media.on("state", (state) => {
+    performance.mark(`media-${state}`);
     store.dispatch({ type: "media", media: state });
     if (state !== "connected") watchdog.forget();
   });

@@ -129,6 +129,11 @@ export class LocalMedia extends Emitter {
     });
   }
 
+  /** The picture of the screen goes on. */
+  stopScreenAudio() {
+    return this.#enqueue(async () => this.#put("screen_audio", null));
+  }
+
   /** Closes everything. */
   stop() {
     return this.#enqueue(async () => {
