@@ -37,12 +37,8 @@ endif
 test-postgres: setup-test ## the tests that use the database, on a real PostgreSQL started for them
 	$(PY) -m tests.services.postgres $(PYTEST) -n 2 --dist loadfile -m "not browser and not slow" $(or $(ARGS),tests/accounts tests/meetings tests/portal)
 
-lint: setup-test ## ruff, mypy, djlint, tsc
-	.venv/bin/ruff check .
-	.venv/bin/ruff format --check .
-	.venv/bin/mypy .
-	.venv/bin/djlint --lint --quiet templates
-	node_modules/.bin/tsc --project tsconfig.json
+lint: setup-test ## ruff, mypy, djlint, tsc, and that generated files are of today
+	@sh tools/lint.sh
 
 bench: setup-test ## cost of forwarding and time to the first picture
 	$(PY) -m benchmarks

@@ -14,11 +14,16 @@ install() {
     command -v apt-get >/dev/null || fail "please install with your system's package manager: $*"
     [ "$(id -u)" = 0 ] || fail "please install once: sudo apt-get install $*"
     say "installing $* with apt"
-    if [ -z "${apt_updated:-}" ]; then
-        apt-get update -qq
+    log=$(mktemp)
+    if { [ -n "${apt_updated:-}" ] || apt-get update -qq; } >"$log" 2>&1 &&
+        DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >>"$log" 2>&1; then
         apt_updated=1
+        rm -f "$log"
+    else
+        tail -n 15 "$log" >&2
+        rm -f "$log"
+        fail "apt could not install $*: the lines above say why"
     fi
-    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
 }
 
 checksum() { cat "$@" | cksum; }

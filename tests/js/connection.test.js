@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
-import { afterEach, beforeEach, mock, test } from "node:test";
+import { afterEach, beforeEach, test } from "node:test";
 import { ProtocolError } from "../../static/js/room/protocol/codes.js";
 import { Connection } from "../../static/js/room/protocol/connection.js";
 import { ReconnectPolicy } from "../../static/js/room/protocol/policy.js";
 import { FakeSocket } from "./fake-socket.js";
+import { time } from "./fake-time.js";
 
 const policy = new ReconnectPolicy({ jitter: 0 });
 /** @param {string} code */
@@ -15,10 +16,10 @@ let connection;
 
 beforeEach(() => {
   FakeSocket.all = [];
-  mock.timers.enable({ apis: ["setTimeout", "setInterval", "Date"] });
+  time.install();
   connection = new Connection("wss://host/ws/room/x/", { policy, WebSocket: /** @type {any} */ (FakeSocket) });
 });
-afterEach(() => mock.timers.reset());
+afterEach(() => time.restore());
 
 test("the policy waits 0, 0.3, 1.2, 2.7, 4.8 and then 7 seconds", () => {
   assert.deepEqual([0, 1, 2, 3, 4, 5, 99].map((attempt) => policy.delay(attempt)), [0, 300, 1200, 2700, 4800, 7000, 7000]);
@@ -64,19 +65,19 @@ test("a request without an answer ends after its limit", async () => {
   connection.open();
   FakeSocket.last.accept();
   const asked = connection.request("chat.send", { body: "hi" }, { limit: 1000 });
-  mock.timers.tick(1000);
+  time.tick(1000);
   await assert.rejects(asked, refusal("timeout"));
 });
 
 test("a lost connection is opened again at the policy's pace", () => {
   connection.open();
   FakeSocket.last.drop(1006);
-  mock.timers.tick(0);
+  time.tick(0);
   assert.equal(FakeSocket.all.length, 2);
   FakeSocket.last.drop(1006);
-  mock.timers.tick(299);
+  time.tick(299);
   assert.equal(FakeSocket.all.length, 2);
-  mock.timers.tick(1);
+  time.tick(1);
   assert.equal(FakeSocket.all.length, 3);
   assert.equal(connection.status.state, "connecting");
 });
@@ -86,13 +87,13 @@ test("a server that accepts and throws out at once is not hammered", () => {
   for (let round = 0; round < 5; round++) {
     FakeSocket.last.accept();
     FakeSocket.last.drop(4500);
-    mock.timers.tick(policy.delay(round));
+    time.tick(policy.delay(round));
   }
   assert.equal(connection.status.attempt, 5);
   FakeSocket.last.accept();
-  mock.timers.tick(6000);
+  time.tick(6000);
   FakeSocket.last.drop(4500);
-  mock.timers.tick(0);
+  time.tick(0);
   assert.equal(FakeSocket.all.length, 7, "after a while of peace the first try is immediate again");
 });
 
@@ -104,7 +105,7 @@ for (const [code, ending] of /** @type {const} */ ([[1000, "left"], [4403, "refu
     connection.open();
     FakeSocket.last.accept();
     FakeSocket.last.drop(code);
-    mock.timers.tick(60_000);
+    time.tick(60_000);
     assert.deepEqual(endings, [ending]);
     assert.equal(FakeSocket.all.length, 1);
   });
@@ -116,8 +117,8 @@ test("pings keep the line alive and tell the time they took", async () => {
   connection.on("rtt", (ms) => times.push(ms));
   connection.open();
   FakeSocket.last.accept();
-  mock.timers.tick(15_000);
-  mock.timers.tick(40);
+  time.tick(15_000);
+  time.tick(40);
   FakeSocket.last.answer("ping", { ok: true, data: {} });
   await settle();
   assert.deepEqual(times, [40]);
@@ -127,10 +128,10 @@ test("a ping without an answer means the socket is dead, whatever it says", asyn
   connection.open();
   FakeSocket.last.accept();
   const dead = FakeSocket.last;
-  mock.timers.tick(15_000);
-  mock.timers.tick(8_000);
+  time.tick(15_000);
+  time.tick(8_000);
   await settle();
-  mock.timers.tick(0);
+  time.tick(0);
   assert.ok(dead.isClosed);
   assert.equal(FakeSocket.all.length, 2);
   dead.drop(4403);
@@ -154,7 +155,7 @@ test("the network is back: the next try does not wait", () => {
   connection.open();
   for (const wait of [0, 300, 1200]) {
     FakeSocket.last.drop(1006);
-    mock.timers.tick(wait);
+    time.tick(wait);
   }
   FakeSocket.last.drop(1006);
   const before = FakeSocket.all.length;
@@ -167,6 +168,6 @@ test("closing for good opens nothing again", () => {
   FakeSocket.last.accept();
   connection.close();
   connection.open();
-  mock.timers.tick(60_000);
+  time.tick(60_000);
   assert.equal(FakeSocket.all.length, 1);
 });

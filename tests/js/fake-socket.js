@@ -1,4 +1,4 @@
-/** A WebSocket that a test drives by hand, and time that it moves by hand (node's mock timers). */
+/** A WebSocket that a test drives by hand, and time that it moves by hand (fake-time.js). */
 
 export class FakeSocket {
   /** @type {FakeSocket[]} all that were opened, in order */

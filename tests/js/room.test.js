@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
-import { afterEach, beforeEach, mock, test } from "node:test";
+import { afterEach, beforeEach, test } from "node:test";
 import { Connection } from "../../static/js/room/protocol/connection.js";
 import { ReconnectPolicy } from "../../static/js/room/protocol/policy.js";
 import { ResumeStore } from "../../static/js/room/protocol/resume.js";
 import { Room } from "../../static/js/room/protocol/room.js";
 import { FakeSocket } from "./fake-socket.js";
+import { time } from "./fake-time.js";
 import { roomState } from "./facts.js";
 
 const settle = async () => { for (let i = 0; i < 8; i++) await Promise.resolve(); };
@@ -28,11 +29,11 @@ let kept;
 
 beforeEach(() => {
   FakeSocket.all = [];
-  mock.timers.enable({ apis: ["setTimeout", "setInterval", "Date"] });
+  time.install();
   kept = memory();
   room = newRoom();
 });
-afterEach(() => mock.timers.reset());
+afterEach(() => time.restore());
 
 function newRoom() {
   const policy = new ReconnectPolicy({ jitter: 0 });
@@ -63,7 +64,7 @@ test("a lost connection comes back as the same person, with what is on now", asy
   await joined();
   room.wishAgain({ mic: false });
   FakeSocket.last.drop(1006);
-  mock.timers.tick(0);
+  time.tick(0);
   FakeSocket.last.accept();
   FakeSocket.last.say(WELCOME);
   assert.deepEqual(FakeSocket.last.sent[0].data, { mic: false, camera: false, name: "Tom B.", resume: "secret", takeover: true });
@@ -71,7 +72,7 @@ test("a lost connection comes back as the same person, with what is on now", asy
 
 test("nothing is joined by itself before one has joined", () => {
   FakeSocket.last.drop(1006);
-  mock.timers.tick(0);
+  time.tick(0);
   FakeSocket.last.accept();
   FakeSocket.last.say(WELCOME);
   assert.deepEqual(FakeSocket.last.sent, []);
@@ -104,7 +105,7 @@ test("coming back that is refused is told and not repeated", async () => {
   const told = [];
   room.on("rejoinFailed", (error) => told.push(error.code));
   FakeSocket.last.drop(1006);
-  mock.timers.tick(0);
+  time.tick(0);
   FakeSocket.last.accept();
   FakeSocket.last.say(WELCOME);
   FakeSocket.last.answer("join", { ok: false, error: { code: "ended", message: "" } });
@@ -118,7 +119,7 @@ test("leaving gives the place up and opens nothing again", async () => {
   FakeSocket.last.answer("leave", { ok: true, data: {} });
   await left;
   assert.equal(room.resume.value, null);
-  mock.timers.tick(60_000);
+  time.tick(60_000);
   assert.equal(FakeSocket.all.length, 1);
 });
 
@@ -126,7 +127,7 @@ test("leaving without a network ends too", async () => {
   await joined();
   FakeSocket.last.drop(1006);
   await room.leave();
-  mock.timers.tick(60_000);
+  time.tick(60_000);
   assert.equal(FakeSocket.all.length, 1);
 });
 
