@@ -1,0 +1,93 @@
+"""From the click on “Join now” to the first decoded frame of somebody else, in real Chromium on the whole
+real portal, the room page and its server round trips included.
+
+    python -m benchmarks.bench_join [--rounds 20]
+
+A host with a moving camera is in the room; a guest joins `rounds` times, each time from a freshly loaded
+page. Prints p50 and p95 and writes benchmarks/results/join.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import statistics
+import tempfile
+from pathlib import Path
+
+from playwright.sync_api import Browser, sync_playwright
+
+from tests.e2e.codes import BLUE, RED, Person, write_camera, write_microphone
+from tests.e2e.conftest import FLAGS, chromium_path
+from tests.e2e.party import HOST, book_now
+from tests.e2e.party import join as join_room
+from tests.e2e.people import add_people, sign_in
+from tests.e2e.room import wait_phase
+from tests.services.stack import portal_stack
+
+RESULT = Path(__file__).parent / "results" / "join.json"
+_ELAPSED = """
+() => {
+  const at = (name) => performance.getEntriesByName(name, "mark").at(-1)?.startTime;
+  const click = at("join-click"), frame = at("first-remote-frame");
+  return click !== undefined && frame !== undefined && frame > click ? frame - click : null;
+}
+"""
+
+
+def percentile(values: list[float], share: float) -> float:
+    """The smallest value that at least `share` of all do not exceed."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, max(0, math.ceil(share * len(ordered)) - 1))]
+
+
+def measure(rounds: int) -> list[float]:
+    """Milliseconds from click to first remote frame, one value a round."""
+    with tempfile.TemporaryDirectory() as folder, portal_stack() as stack, sync_playwright() as driver:
+
+        def start(person: Person) -> Browser:
+            camera = write_camera(Path(folder) / f"{person.number}.y4m", person)
+            microphone = write_microphone(Path(folder) / f"{person.number}.wav", person)
+            devices = (f"--use-file-for-fake-video-capture={camera}", f"--use-file-for-fake-audio-capture={microphone}")
+            return driver.chromium.launch(executable_path=chromium_path(), args=[*FLAGS, *devices])
+
+        add_people(stack, (HOST, "Lin Mei", "staff"))
+        url = stack.url + book_now(stack).path
+        host = start(RED).new_context(permissions=["camera", "microphone"]).new_page()
+        sign_in(host, stack, HOST)
+        join_room(host, url)
+        context = start(BLUE).new_context(permissions=["camera", "microphone"])
+        times: list[float] = []
+        for number in range(rounds):
+            page = context.new_page()
+            join_room(page, url, f"Guest {number}")
+            page.wait_for_function(_ELAPSED, timeout=30_000)
+            times.append(float(page.evaluate(_ELAPSED)))
+            page.locator("#ctl-leave").click()
+            wait_phase(page, "left")
+            page.close()
+        return times
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=20)
+    times = measure(parser.parse_args().rounds)
+    result = {
+        "rounds": len(times),
+        "click_to_first_frame_ms": {
+            "p50": round(statistics.median(times)),
+            "p95": round(percentile(times, 0.95)),
+            "min": round(min(times)),
+            "max": round(max(times)),
+        },
+    }
+    RESULT.parent.mkdir(exist_ok=True)
+    RESULT.write_text(json.dumps(result, indent=2) + "\n")
+    figures = result["click_to_first_frame_ms"]
+    print(f"join: click to first remote frame, {len(times)} rounds: " + ", ".join(f"{k} {v} ms" for k, v in figures.items()))
+
+
+if __name__ == "__main__":
+    main()
