@@ -49,7 +49,10 @@ def measure(rounds: int) -> list[float]:
         def start(person: Person) -> Browser:
             camera = write_camera(Path(folder) / f"{person.number}.y4m", person)
             microphone = write_microphone(Path(folder) / f"{person.number}.wav", person)
-            devices = (f"--use-file-for-fake-video-capture={camera}", f"--use-file-for-fake-audio-capture={microphone}")
+            devices = (
+                f"--use-file-for-fake-video-capture={camera}",
+                f"--use-file-for-fake-audio-capture={microphone}",
+            )
             return driver.chromium.launch(executable_path=chromium_path(), args=[*FLAGS, *devices])
 
         add_people(stack, (HOST, "Lin Mei", "staff"))
@@ -86,7 +89,10 @@ def main() -> None:
     RESULT.parent.mkdir(exist_ok=True)
     RESULT.write_text(json.dumps(result, indent=2) + "\n")
     figures = result["click_to_first_frame_ms"]
-    print(f"join: click to first remote frame, {len(times)} rounds: " + ", ".join(f"{k} {v} ms" for k, v in figures.items()))
+    print(
+        f"join: click to first remote frame, {len(times)} rounds: "
+        + ", ".join(f"{k} {v} ms" for k, v in figures.items())
+    )
 
 
 if __name__ == "__main__":

@@ -58,7 +58,10 @@ def write_camera(path: Path, person: Person, seconds: int = 4) -> Path:
             y, cb, cr = planes.split()
             half = (WIDTH // 2, HEIGHT // 2)
             file.write(b"FRAME\n" + y.tobytes())
-            file.write(cb.resize(half, Image.Resampling.BOX).tobytes() + cr.resize(half, Image.Resampling.BOX).tobytes())
+            file.write(
+                cb.resize(half, Image.Resampling.BOX).tobytes()
+                + cr.resize(half, Image.Resampling.BOX).tobytes()
+            )
     return path
 
 
@@ -86,7 +89,8 @@ def _read_bar(image: np.ndarray) -> int | None:
         cell = (BAR_RIGHT - BAR_LEFT) / 8
         left, right = BAR_LEFT + (bit + 0.3) * cell, BAR_LEFT + (bit + 0.7) * cell
         patch = image[
-            int(height * (BAR_TOP + 0.06)) : int(height * (BAR_BOTTOM - 0.06)), int(width * left) : int(width * right)
+            int(height * (BAR_TOP + 0.06)) : int(height * (BAR_BOTTOM - 0.06)),
+            int(width * left) : int(width * right),
         ]
         if patch.size == 0:
             return None
@@ -98,13 +102,16 @@ def _read_bar(image: np.ndarray) -> int | None:
 
 
 def find_codes(image: np.ndarray, people: tuple[Person, ...] = (RED, GREEN, BLUE)) -> set[int]:
-    """Numbers of all `people` whose picture is in the RGB `image` (h × w × 3, uint8) with the right colour and bar."""
+    """Numbers of all `people` whose picture, with its colour and bar, is in the RGB `image` (h × w × 3)."""
     found = set()
     for person in people:
         near = np.abs(image.astype(int) - np.array(person.colour)).max(axis=2) < 45
         # Rows and columns where this colour covers a good run: the picture's box.
         rows, columns = near.sum(axis=1), near.sum(axis=0)
-        ys, xs = np.nonzero(rows > max(8, rows.max() * 0.15))[0], np.nonzero(columns > max(8, columns.max() * 0.15))[0]
+        ys, xs = (
+            np.nonzero(rows > max(8, rows.max() * 0.15))[0],
+            np.nonzero(columns > max(8, columns.max() * 0.15))[0],
+        )
         if len(ys) < 16 or len(xs) < 16:
             continue
         box = image[ys[0] : ys[-1] + 1, xs[0] : xs[-1] + 1]
@@ -119,5 +126,6 @@ def pitch_of(samples: np.ndarray, rate: int, candidates: tuple[int, ...]) -> dic
     frequencies = np.fft.rfftfreq(len(samples), 1 / rate)
     floor = np.median(spectrum[(frequencies > 200) & (frequencies < 3000)]) + 1e-9
     return {
-        hz: float(20 * np.log10(spectrum[np.abs(frequencies - hz) < 12].max() / floor + 1e-9)) for hz in candidates
+        hz: float(20 * np.log10(spectrum[np.abs(frequencies - hz) < 12].max() / floor + 1e-9))
+        for hz in candidates
     }

@@ -44,7 +44,9 @@ class Mail:
 
 def read_mails(folder: Path) -> list[Mail]:
     paths = sorted(folder.glob("*.eml"), key=lambda path: path.stat().st_mtime)
-    return [Mail(path, email.message_from_bytes(path.read_bytes(), policy=email.policy.default)) for path in paths]  # type: ignore[arg-type]
+    return [
+        Mail(path, email.message_from_bytes(path.read_bytes(), policy=email.policy.default)) for path in paths
+    ]  # type: ignore[arg-type]
 
 
 def wait_for_mails(folder: Path, count: int, *, about: str, seconds: float = 30) -> list[Mail]:
@@ -56,5 +58,7 @@ def wait_for_mails(folder: Path, count: int, *, about: str, seconds: float = 30)
             return mails
         if time.monotonic() > deadline:
             subjects = [f"{mail.to}: {mail.subject}" for mail in read_mails(folder)]
-            raise AssertionError(f"{len(mails)} of {count} mails about {about!r}; the folder holds {subjects}")
+            raise AssertionError(
+                f"{len(mails)} of {count} mails about {about!r}; the folder holds {subjects}"
+            )
         time.sleep(0.2)

@@ -37,7 +37,16 @@ meeting = book_meeting(actor=Actor(user=host), title={title!r}, starts_at=timezo
                        time_zone="Europe/Berlin", attendees=[], lobby_enabled={lobby}, recording_enabled=True)
 print(json.dumps([meeting.pk, meeting.join_path]))
 """
-    if not stack.manage("shell", "--no-imports", "-c", f"from accounts.models import User; print(User.objects.filter(email={HOST!r}).count())").strip().endswith("1"):
+    if (
+        not stack.manage(
+            "shell",
+            "--no-imports",
+            "-c",
+            f"from accounts.models import User; print(User.objects.filter(email={HOST!r}).count())",
+        )
+        .strip()
+        .endswith("1")
+    ):
         add_people(stack, (HOST, "Lin Mei", "staff"))
     return Booked(*json.loads(stack.manage("shell", "--no-imports", "-c", code).splitlines()[-1]))
 
@@ -53,7 +62,9 @@ def join(page: Page, url: str, name: str | None = None, *, wait: str = "in") -> 
     wait_phase(page, wait)
 
 
-def party(stack: PortalStack, chromium: StartBrowser, *guests: tuple[str, Person], host: Person, lobby: bool = False) -> tuple[Booked, list[Page]]:
+def party(
+    stack: PortalStack, chromium: StartBrowser, *guests: tuple[str, Person], host: Person, lobby: bool = False
+) -> tuple[Booked, list[Page]]:
     """The host and `guests` (name, devices), each in a browser of their own, in the room."""
     booked = book_now(stack, lobby=lobby)
     pages: list[Page] = []

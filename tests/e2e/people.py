@@ -8,7 +8,7 @@ from playwright.sync_api import Page
 
 from tests.services.stack import PortalStack
 
-PASSWORD = "waves and 42 interference"  # noqa: S105 - of accounts that live for one test
+PASSWORD = "waves and 42 interference"
 
 
 def add_people(stack: PortalStack, *people: tuple[str, str, str]) -> None:
@@ -18,7 +18,8 @@ def add_people(stack: PortalStack, *people: tuple[str, str, str]) -> None:
         "from accounts.models import User\n"
         "from allauth.account.models import EmailAddress\n"
         f"for email, name, role in json.loads({json.dumps(json.dumps(people))}):\n"
-        f"    user = User.objects.create_user(email, {PASSWORD!r}, name=name, role=role, language='en', time_zone='Asia/Shanghai')\n"
+        f"    user = User.objects.create_user(email, {PASSWORD!r}, name=name, role=role,\n"
+        "        language='en', time_zone='Asia/Shanghai')\n"
         "    EmailAddress.objects.create(user=user, email=email, verified=True, primary=True)\n"
     )
     stack.manage("shell", "--no-imports", "-c", code)

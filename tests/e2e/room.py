@@ -13,15 +13,16 @@ from tests.e2e.codes import Person, find_codes
 
 _FRAME = """
 async ([participant, source]) => {
-  const tile = document.querySelector(`article.tile[data-participant="${participant}"][data-source="${source}"]`);
-  const video = tile?.querySelector("video");
+  const tile = `article.tile[data-participant="${participant}"][data-source="${source}"]`;
+  const video = document.querySelector(`${tile} video`);
   if (!video || video.readyState < 2 || !video.videoWidth) return null;
   const canvas = document.createElement("canvas");
   canvas.width = 320; canvas.height = Math.round(320 * video.videoHeight / video.videoWidth);
   const context = canvas.getContext("2d", { willReadFrequently: true });
   context.drawImage(video, 0, 0, canvas.width, canvas.height);
   const { data } = context.getImageData(0, 0, canvas.width, canvas.height);
-  let text = ""; for (let i = 0; i < data.length; i += 8192) text += String.fromCharCode(...data.subarray(i, i + 8192));
+  let text = "";
+  for (let i = 0; i < data.length; i += 8192) text += String.fromCharCode(...data.subarray(i, i + 8192));
   return { width: canvas.width, height: canvas.height, data: btoa(text) };
 }
 """

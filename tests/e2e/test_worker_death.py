@@ -33,7 +33,12 @@ def test_pictures_and_recording_survive(chromium: StartBrowser, tmp_path: Path, 
         worker = stack.processes["media-0"]
         os.kill(worker, signal.SIGKILL)
         killed = time.monotonic()
-        wait_until(lambda: stack.processes.get("media-0", worker) != worker, "a new media worker", seconds=10, step=0.05)
+        wait_until(
+            lambda: stack.processes.get("media-0", worker) != worker,
+            "a new media worker",
+            seconds=10,
+            step=0.05,
+        )
 
         # The last picture stays on screen; only one that moves is a new one.
         def moves(page, participant, person) -> bool:
@@ -47,7 +52,12 @@ def test_pictures_and_recording_survive(chromium: StartBrowser, tmp_path: Path, 
             return bool(moved) and person.number in find_codes(second)
 
         for page, key, person in ((host, "guest", BLUE), (guest, "host", RED)):
-            wait_until(lambda p=page, k=key, w=person: moves(p, ids[k], w), "moving pictures again", seconds=30, step=0.05)
+            wait_until(
+                lambda p=page, k=key, w=person: moves(p, ids[k], w),
+                "moving pictures again",
+                seconds=30,
+                step=0.05,
+            )
         back = time.monotonic() - killed
         record_property("seconds_to_pictures", round(back, 2))
         print(f"pictures were back {back:.1f} s after the kill")
