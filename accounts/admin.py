@@ -110,7 +110,7 @@ class PersonAdmin(AuditedAdmin, DjangoUserAdmin):
     def get_inlines(self, request: HttpRequest, obj: Any) -> Any:
         return self.inlines if obj is not None else ()
 
-    def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)
         # An administrator vouches for the address; former ones no longer sign in.
         if not change or "email" in form.changed_data:

@@ -61,7 +61,7 @@ class AuditedAdmin(admin.ModelAdmin):
             return {}
         return {name: _plain(getattr(obj, name)) for name in self.audit_fields}
 
-    def save_model(self, request: HttpRequest, obj: models.Model, form: Any, change: bool) -> None:
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         with transaction.atomic():
             stored = type(obj)._default_manager.filter(pk=obj.pk).first() if change else None
             before = self._values(stored)

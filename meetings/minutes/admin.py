@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.db.models import Count, Q, QuerySet
@@ -104,9 +104,9 @@ class MinutesAdmin(ReadOnlyAdmin):
 
 
 class _PartOfMinutes(ReadOnlyAdmin):
-    list_select_related: Any = ("minutes__session__meeting",)
+    list_select_related: ClassVar[Any] = ("minutes__session__meeting",)
     date_hierarchy = "minutes__session__started_at"
-    ordering: Any = ("-minutes__session__started_at", "position")
+    ordering: ClassVar[Any] = ("-minutes__session__started_at", "position")
 
     @admin.display(description=gettext_lazy("meeting"), ordering="minutes__session__meeting__title")
     def meeting(self, obj: Any) -> str:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
+from typing import Any
 
 from celery import shared_task
 from django.utils import timezone
@@ -59,13 +60,13 @@ def resume_compositions() -> int:
 
 
 @shared_task(bind=True, max_retries=len(REARM_AFTER_S))
-def rearm_session(self, session_id: int) -> None:  # type: ignore[no-untyped-def]
+def rearm_session(self: Any, session_id: int) -> None:
     """Make the workers record a session whose row says so; tries for a minute while they come up."""
     session = Session.objects.filter(pk=session_id).first()
     if session is None or services.rearm_recording(session):
         return
     if self.request.retries < len(REARM_AFTER_S):
-        rearm_session.apply_async(
+        self.apply_async(
             (session_id,), countdown=REARM_AFTER_S[self.request.retries], retries=self.request.retries + 1
         )
     else:
