@@ -55,7 +55,7 @@ class Meeting(models.Model):
     ends_at = models.DateTimeField(_("end"), db_index=True, editable=False)
     time_zone = models.CharField(_("time zone"), max_length=64, validators=[validate_time_zone])
     lobby_enabled = models.BooleanField(_("lobby"), default=True, help_text=_("Guests and people who were not invited wait until a host lets them in."))
-    recording_enabled = models.BooleanField(_("recording"), default=True, help_text=_("Hosts may record this meeting."))
+    recording_enabled = models.BooleanField(pgettext_lazy("feature", "recording"), default=True, help_text=_("Hosts may record this meeting."))
     status = models.CharField(_("status"), max_length=10, choices=Status.choices, default=Status.SCHEDULED)
     created_at = models.DateTimeField(_("booked"), auto_now_add=True)
     updated_at = models.DateTimeField(_("changed"), auto_now=True)
