@@ -58,6 +58,17 @@ export function setIcon(holder, name) {
   else holder.prepend(createIcon(name));
 }
 
+/**
+ * Words with a name that only screen readers need, as the row says it to eyes already.
+ * @param {string} format with `%(name)s`
+ * @param {string} name
+ * @returns {HTMLSpanElement}
+ */
+export function wordsFor(format, name) {
+  const [before, after = ""] = format.split("%(name)s");
+  return h("span", {}, before, h("span", { class: "visually-hidden" }, name), after);
+}
+
 /** @param {string} format with `%(name)s` @param {Record<string, unknown>} values */
 export function fill(format, values) {
   return interpolate(format, values, true);

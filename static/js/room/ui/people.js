@@ -1,7 +1,7 @@
 import { createAvatar } from "../../portal/faces.js";
 import { createIcon } from "../../portal/icon.js";
 import { handOrder, may, peopleByRank } from "../state/selectors.js";
-import { block, button, fill, h, setText } from "./dom.js";
+import { block, button, fill, h, setText, wordsFor } from "./dom.js";
 import { initMenu, openMenu } from "./menus.js";
 import { roleWord } from "./words.js";
 
@@ -58,8 +58,8 @@ export class People {
 
   /** @param {Participant} person */
   #waitingRow({ id, name }) {
-    const admit = h("button", { class: "btn-room btn-room-main", type: "button", "data-focus": `admit-${id}`, "aria-label": fill(gettext("Let in: %(name)s"), { name }), click: () => this.app.admit(id) }, gettext("Let in"));
-    const refuse = h("button", { class: "btn-room", type: "button", "data-focus": `refuse-${id}`, "aria-label": fill(gettext("Refuse: %(name)s"), { name }), click: () => this.app.refuse(id) }, gettext("Refuse"));
+    const admit = h("button", { class: "btn-room btn-room-main", type: "button", "data-focus": `admit-${id}`, click: () => this.app.admit(id) }, wordsFor(gettext("Let %(name)s in"), name));
+    const refuse = h("button", { class: "btn-room", type: "button", "data-focus": `refuse-${id}`, click: () => this.app.refuse(id) }, wordsFor(gettext("Refuse %(name)s"), name));
     return h("li", { class: "person-row", "data-participant": id }, createAvatar(name), h("span", { class: "person-words" }, name), refuse, admit);
   }
 
