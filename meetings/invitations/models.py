@@ -25,7 +25,9 @@ class Invitation(models.Model):
         PARTICIPANT = "participant", _("Participant")
         COHOST = "cohost", _("Co-host")
 
-    meeting = models.ForeignKey(Meeting, on_delete=models.CASCADE, related_name="invitations", verbose_name=_("meeting"))
+    meeting = models.ForeignKey(
+        Meeting, on_delete=models.CASCADE, related_name="invitations", verbose_name=_("meeting")
+    )
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         null=True,
@@ -68,7 +70,12 @@ class OutboxMail(models.Model):
     key = models.CharField(_("key"), max_length=120, unique=True)
     kind = models.CharField(_("kind"), max_length=30)
     meeting = models.ForeignKey(
-        Meeting, null=True, blank=True, on_delete=models.CASCADE, related_name="mails", verbose_name=_("meeting")
+        Meeting,
+        null=True,
+        blank=True,
+        on_delete=models.CASCADE,
+        related_name="mails",
+        verbose_name=_("meeting"),
     )
     to_email = models.EmailField(_("to"))
     to_name = models.CharField(pgettext_lazy("person", "name"), max_length=80, blank=True)
@@ -79,7 +86,9 @@ class OutboxMail(models.Model):
     calendar = models.TextField(_("calendar part"), blank=True)
     calendar_method = models.CharField(_("calendar method"), max_length=10, blank=True)
     message_id = models.CharField(_("message id"), max_length=120, unique=True)
-    state = models.CharField(_("state"), max_length=10, choices=State.choices, default=State.PENDING, db_index=True)
+    state = models.CharField(
+        _("state"), max_length=10, choices=State.choices, default=State.PENDING, db_index=True
+    )
     attempts = models.PositiveIntegerField(_("attempts"), default=0)
     next_try_at = models.DateTimeField(_("next try"), default=timezone.now)
     claimed_at = models.DateTimeField(_("claimed"), null=True, blank=True)

@@ -41,7 +41,10 @@ class Meeting(models.Model):
     uid = models.CharField(_("calendar UID"), max_length=64, unique=True, default=new_uid, editable=False)
     sequence = models.PositiveIntegerField(_("calendar sequence"), default=0, editable=False)
     organizer = models.ForeignKey(
-        settings.AUTH_USER_MODEL, verbose_name=_("organiser"), on_delete=models.PROTECT, related_name="organized_meetings"
+        settings.AUTH_USER_MODEL,
+        verbose_name=_("organiser"),
+        on_delete=models.PROTECT,
+        related_name="organized_meetings",
     )
     title = models.CharField(_("title"), max_length=160)
     description = models.TextField(_("description"), blank=True, max_length=10_000)
@@ -54,8 +57,14 @@ class Meeting(models.Model):
     # Kept beside the start so that lists and conflicts are one index lookup.
     ends_at = models.DateTimeField(_("end"), db_index=True, editable=False)
     time_zone = models.CharField(_("time zone"), max_length=64, validators=[validate_time_zone])
-    lobby_enabled = models.BooleanField(_("lobby"), default=True, help_text=_("Guests and people who were not invited wait until a host lets them in."))
-    recording_enabled = models.BooleanField(pgettext_lazy("feature", "recording"), default=True, help_text=_("Hosts may record this meeting."))
+    lobby_enabled = models.BooleanField(
+        _("lobby"),
+        default=True,
+        help_text=_("Guests and people who were not invited wait until a host lets them in."),
+    )
+    recording_enabled = models.BooleanField(
+        pgettext_lazy("feature", "recording"), default=True, help_text=_("Hosts may record this meeting.")
+    )
     status = models.CharField(_("status"), max_length=10, choices=Status.choices, default=Status.SCHEDULED)
     created_at = models.DateTimeField(_("booked"), auto_now_add=True)
     updated_at = models.DateTimeField(_("changed"), auto_now=True)
