@@ -66,6 +66,7 @@ class MediaNodeAdmin(admin.ModelAdmin):
         self._set_state(request, queryset.filter(state=MediaNode.State.DRAINING), MediaNode.State.UP)
 
     def _set_state(self, request: HttpRequest, rows: QuerySet[MediaNode], state: MediaNode.State) -> None:
+        assert request.user.is_authenticated
         for node in rows:
             record(
                 "media_node.state",

@@ -59,7 +59,8 @@ async def request(
     if not channel:
         raise GatewayError("unavailable", f"{node_name or 'no worker'} has no control link")
     layer = get_channel_layer()
-    # The default prefix: channels_redis polls one list a process, that of whoever received first, so a channel
+    # The default prefix: channels_redis polls one list a process, that of whoever received first, so a
+    # channel
     # with a prefix of its own would never be read in a process that also holds sockets.
     reply_channel = await layer.new_channel()
     await layer.send(channel, {**_message(op, room, peer, data), "reply": reply_channel, "timeout": timeout})

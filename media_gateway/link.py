@@ -28,8 +28,7 @@ Handler = Callable[[str, str | None, str | None, dict[str, Any]], Awaitable[dict
 
 @dataclass(frozen=True)
 class WorkerIdentity:
-    """What a worker says of itself; `kind` is "media" or "recorder", `instance` new for each process start.
-    """
+    """What a worker says of itself; `kind` is "media" or "recorder", `instance` new at each start."""
 
     kind: str
     node: str

@@ -79,9 +79,7 @@ def unlink(name: str, channel: str) -> bool:
 
 
 def mark_down(name: str, instance: str, *, unlinked_only: bool = False) -> bool:
-    """Declare that instance gone, once: True for the caller who did it. `unlinked_only` spares one that is
-    back.
-    """
+    """Declare that instance gone: True for the one who did it. `unlinked_only` spares one that is back."""
     with transaction.atomic():
         rows = MediaNode.objects.filter(name=name, instance=instance).exclude(state=MediaNode.State.DOWN)
         if unlinked_only:

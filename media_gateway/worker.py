@@ -26,8 +26,7 @@ def node_name(machine: str, part: str) -> str:
 
 
 def advertised_addresses(host: str, configured: list[str]) -> list[str]:
-    """The addresses browsers are told, best first: as configured, or those that a socket on `host` can be
-    reached at.
+    """The addresses browsers are told, best first: as configured, or those a socket on `host` has.
 
     Raises OSError if `host` is a name that does not resolve.
     """

@@ -17,13 +17,11 @@ _HEADER = re.compile(r"Plenum ([0-9a-f]{8})\.([0-9]{1,12})\.([0-9a-f]{64})", re.
 
 
 class BadProof(Exception):
-    """The header is missing, malformed, made with another secret or too old; the text says which, for the
-    log.
-    """
+    """The header is missing, malformed, of another secret or too old; the text tells the log which."""
 
 
 def key_id(secret: str) -> str:
-    """Eight hex digits that name `secret` without telling it, so that a mix-up of secrets can be told apart."""
+    """Eight hex digits that name `secret` without telling it, so that a mix-up can be told apart."""
     return hashlib.sha256(b"plenum control key " + secret.encode()).hexdigest()[:8]
 
 

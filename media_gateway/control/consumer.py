@@ -161,9 +161,7 @@ class ControlConsumer(AsyncWebsocketConsumer):
             await self._failed(asked, reply["error"])
 
     async def _failed(self, asked: dict[str, Any], error: dict[str, str]) -> None:
-        """A change nobody waits for did not happen: its peer is told, and will come back with the right
-        state.
-        """
+        """A change nobody waits for did not happen: its peer is told, and comes back with the right state."""
         # A peer that is not there takes the state along when it connects.
         if error["code"] in ("not_found", "stale_generation"):
             return
@@ -249,7 +247,7 @@ def _orphans(hello: nodes.Hello) -> list[str]:
     for _receiver, rooms in signals.rooms_claimed.send(
         sender=MediaNode, node=hello.node, instance=hello.instance
     ):
-        claimed |= set(rooms)
+        claimed |= set(rooms or ())
     return [room for room in hello.rooms if room not in claimed]
 
 

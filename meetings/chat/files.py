@@ -21,9 +21,7 @@ _BIDI = re.compile("[\u202a-\u202e\u2066-\u2069]")
 
 
 def clean_file_name(name: str) -> str:
-    """A name that can be shown and saved anywhere: no path, no control characters, no hidden or reserved
-    name.
-    """
+    """A name that can be shown and saved anywhere: no path, no control characters, not hidden."""
     name = unicodedata.normalize("NFC", name).replace("\\", "/").rsplit("/", 1)[-1]
     name = _BIDI.sub("", name)
     name = "".join(letter for letter in name if unicodedata.category(letter)[0] != "C" or letter == "\u200d")

@@ -36,9 +36,7 @@ def message_json(message: ChatMessage) -> dict[str, Any]:
 
 
 def history_json(session: Session, *, before: int | None = None) -> dict[str, Any]:
-    """The PAGE messages just before the id `before` (or the newest ones), oldest first, and whether there
-    are more.
-    """
+    """The PAGE messages before the id `before` (or the newest), oldest first, and whether there are more."""
     messages = session.messages.select_related("participant", "file").order_by("-pk")
     if before is not None:
         messages = messages.filter(pk__lt=before)

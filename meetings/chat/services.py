@@ -71,7 +71,7 @@ def share_file(participant: Participant, upload: UploadedFile, *, actor: Actor) 
             audit("file.share", author, actor=actor, file=name, size=upload.size)
             send_to_session(author.session, "chat.message", {"message": message_json(message)})
         except BaseException:
-            shared.file.storage.delete(shared.file.name)
+            shared.file.storage.delete(shared.file.name or "")
             raise
     return message
 

@@ -12,9 +12,7 @@ ENVELOPE = 16 * 1024
 
 
 class CappedUpload(FileUploadHandler):
-    """First of the upload handlers: passes chunks on until there are more than SHARED_FILE_MAX_BYTES of
-    them.
-    """
+    """First of the upload handlers: passes chunks on up to SHARED_FILE_MAX_BYTES."""
 
     def __init__(self, request: Any = None) -> None:
         super().__init__(request)

@@ -108,9 +108,7 @@ def _may_read(request: HttpRequest, shared: SharedFile) -> bool:
 @require_GET
 @cache_control(private=True, max_age=3600)
 def file_download(request: HttpRequest, pk: int) -> Any:
-    """The file: images as they are, all else as a download. 404 also for those who may not know that it
-    exists.
-    """
+    """The file: images as they are, all else as a download. 404 also for those it is not for."""
     shared = get_object_or_404(SharedFile.objects.select_related("session__meeting__organizer"), pk=pk)
     if not _may_read(request, shared):
         raise Http404

@@ -69,9 +69,7 @@ class RoomConnection(AsyncWebsocketConsumer):
 
     # --- life -----------------------------------------------------------------------------------------
     async def dispatch(self, message: dict[str, Any]) -> None:
-        """A fault in one event must not take the connection with it unexplained: log it and have the browser
-        return.
-        """
+        """A fault in one event must not end the connection unexplained: log it, have the browser return."""
         try:
             await getattr(self, get_handler_name(message))(message)
         except StopConsumer:

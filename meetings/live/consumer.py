@@ -60,9 +60,7 @@ class RoomConsumer(RoomConnection):
         self.actor = replace(self.actor, participant=participant)
 
     async def enter_room(self) -> dict[str, Any]:
-        """Hear what happens in the room, then read how it is: in this order nothing falls between.
-        RoomState.
-        """
+        """RoomState, read after one hears what happens in the room: in this order nothing falls between."""
         assert self.door is not None and self.actor.participant is not None
         self.room_id = str(self.actor.participant.session.room_id)
         await self.channel_layer.group_discard(self.door.watch_group, self.channel_name)

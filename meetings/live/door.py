@@ -10,6 +10,7 @@ from django.conf import settings
 from django.utils import translation
 from django.utils.translation import gettext as _
 
+from accounts.models import User
 from meetings.live import events
 from meetings.live.errors import RoomError
 from meetings.live.identity import Visitor, visitor_of
@@ -52,6 +53,14 @@ def open_door(scope: Mapping[str, Any]) -> Door:
     return Door(visitor, welcome(visitor, waits=would_wait(visitor)))
 
 
+def visitor_now(scope: Mapping[str, Any], meeting: Meeting) -> Visitor:
+    """The visitor as the database sees them now: accounts are closed, invitations taken back."""
+    user = scope["user"] if scope["user"].is_authenticated else None
+    if user is not None:
+        user = User.objects.filter(pk=user.pk, is_active=True).first()
+    return visitor_of(meeting, user=user, session=scope["session"], ip=scope_ip(scope))
+
+
 def find_meeting(code: str) -> Meeting | None:
     """The meeting of a join code as people may type it."""
     code = code.strip().lower()
@@ -61,7 +70,7 @@ def find_meeting(code: str) -> Meeting | None:
 
 
 def language_of(scope: Mapping[str, Any]) -> str:
-    """The language of one connection: the switch's cookie, the account's, the browser's, then the portal's."""
+    """The language of a connection: the switch's cookie, the account's, the browser's, then the portal's."""
     user = scope["user"]
     chosen = [scope.get("cookies", {}).get(settings.LANGUAGE_COOKIE_NAME, "")]
     chosen.append(user.language if user.is_authenticated else "")

@@ -63,7 +63,7 @@ def send_to_participant(participant: Participant, type: str, data: dict[str, Any
 
 
 def notify(participant: Participant, kind: str, **details: Any) -> None:
-    """Tell the participant's own consumer that something happened to them: `kind` is its handler, "room.…"."""
+    """Tell the participant's own consumer what happened to them: `kind` is its handler, "room.…"."""
     if participant.channel:
         _on_commit(_send, participant.channel, {"type": kind, **details})
 

@@ -43,7 +43,7 @@ def present(actor: Actor) -> Participant:
 
 
 def present_with(actor: Actor, capability: Capability) -> tuple[Participant, Actor]:
-    """`present`, and allowed to use `capability`; returns the actor with the fresh row too. Raises Refused."""
+    """`present`, and allowed to use `capability`; returns the actor with the fresh row. Raises Refused."""
     participant = present(actor)
     actor = replace(actor, participant=participant)
     require(actor, capability, participant.session.meeting)

@@ -10,15 +10,24 @@ from meetings.chat import services as chat
 from meetings.chat.payloads import history_json, message_json
 from meetings.live import protocol, services
 from meetings.live.connection import Handler, Reply
+from meetings.live.door import visitor_now
 from meetings.live.errors import RoomError
 from meetings.live.guards import present
 from meetings.live.media import SOURCES
 from meetings.live.models import Participant, Session
 from meetings.live.payloads import now_iso, participant_json, recording_json
 from meetings.permissions.actor import Actor
+from meetings.scheduling.models import Meeting
 from portal.threads import in_thread
 
 MAX_BODY = 4000
+
+
+def _join(
+    scope: Any, meeting: Meeting, wish: services.JoinRequest, channel: str
+) -> tuple[Participant, Actor]:
+    visitor = visitor_now(scope, meeting)
+    return services.join_session(visitor, wish, channel=channel), visitor.actor
 
 
 async def join(consumer: Any, data: dict[str, Any]) -> Reply:
@@ -32,9 +41,8 @@ async def join(consumer: Any, data: dict[str, Any]) -> Reply:
         camera=protocol.flag(data, "camera", False),
         screen=protocol.flag(data, "screen") if data.get("screen") is not None else None,
     )
-    participant = await in_thread(
-        services.join_session, consumer.door.visitor, wish, channel=consumer.channel_name
-    )
+    meeting = consumer.door.visitor.meeting
+    participant, consumer.actor = await in_thread(_join, consumer.scope, meeting, wish, consumer.channel_name)
     consumer.speak_for(participant)
     if participant.state == Participant.State.IN:
         return Reply({"status": "in", "state": await consumer.enter_room()})

@@ -44,9 +44,7 @@ class Visitor:
 
     @property
     def person(self) -> User | None:
-        """The account this is about: signed in, or that of the invited person whose personal link was
-        opened.
-        """
+        """The account this is about: the one signed in, or that of the invited person whose link it was."""
         if self.user is not None:
             return self.user
         invited = self.invitation.user if self.invitation is not None else None

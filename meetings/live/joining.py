@@ -87,9 +87,7 @@ def would_wait(visitor: Visitor) -> bool:
 
 
 def _by_resume_key(visitor: Visitor, key: str) -> Participant | None:
-    """The participant whose secret this is, if this visitor may be them; a foreign or false key is just no
-    key.
-    """
+    """The participant whose secret this is, if this visitor may be them; a foreign key is no key."""
     if not key:
         return None
     rows = Participant.objects.select_related("session__meeting").filter(session__meeting=visitor.meeting)
@@ -295,9 +293,7 @@ def overdue() -> Q:
 
 
 def mark_lost(participant_id: int) -> bool:
-    """Let go of someone who did not come back; their stay ends when they were last seen. False if not
-    overdue.
-    """
+    """Let go of someone who is overdue; their stay ends when they were last seen. False if not overdue."""
     found = Participant.objects.filter(pk=participant_id).values_list("session_id", flat=True).first()
     if found is None:
         return False

@@ -97,7 +97,7 @@ HANDLERS: dict[str, Handler] = {"media.connect": connect, "media.publish": publi
 
 
 async def pass_on(consumer: Any, message: dict[str, Any]) -> None:
-    """An event of the worker, as the browser is to hear it; what belongs to an older generation is dropped."""
+    """An event of the worker as the browser is to hear it; one of an older generation is dropped."""
     event, generation, data = message["event"], message["generation"], message["data"]
     if event == "speaker":
         await consumer.event("speaker.changed", {"participants": data.get("peers", [])})

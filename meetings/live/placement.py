@@ -76,9 +76,7 @@ def unplace_session(session_id: int, placement: Placement) -> None:
 
 
 def release_rooms(node: str, instance: str) -> list[Session]:
-    """That worker is gone: forget it, and have every browser in its rooms connect anew. Returns the
-    sessions.
-    """
+    """That worker is gone: have every browser in its rooms connect anew. Returns the sessions."""
     with transaction.atomic():
         lost = list(
             Session.objects.select_for_update(of=("self",))

@@ -44,7 +44,8 @@ class WorkerEnd:
         for _ in range(300):
             row = await db(MediaNode.objects.filter(name=self.node, instance=self.instance).first)
             if row is not None and row.channel and row.state == "up":
-                # The row is written before its signals are sent; a frame handled after the hello is a proof of both.
+                # The row is written before its signals are sent; a frame handled after the hello is a proof
+                # of both.
                 await self.send({"heartbeat": {}})
                 await self._beaten()
                 return

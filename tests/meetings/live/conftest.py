@@ -35,7 +35,10 @@ def _own_channel_layer() -> Iterator[None]:
 
 @dataclass
 class Cast:
-    """The people of the tests. `cookie` of someone who is nobody's key: a browser that opened the room page."""
+    """The people of the tests.
+
+    `cookie` of someone who is nobody's key: a browser that opened the room page.
+    """
 
     meeting: Meeting
     host: User
@@ -107,7 +110,9 @@ Opener = Callable[..., Any]
 
 @pytest_asyncio.fixture
 async def tab(cast: Cast) -> AsyncIterator[Opener]:
-    """`await tab("Helen")` is a connected tab of that person; `join={…}` joins too. All are dropped at the end."""
+    """`await tab("Helen")` is a connected tab of that person; `join={…}` joins too. All are dropped at the
+    end.
+    """
     tabs: list[Tab] = []
 
     async def open_tab(who: str, *, join: dict[str, Any] | None = None, code: str = "") -> Tab:

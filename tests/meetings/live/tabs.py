@@ -120,7 +120,9 @@ class Tab:
 
 
 class FakeWorker:
-    """A media worker that says yes to everything and remembers it; `refuse[op]` is an error code to answer with."""
+    """A media worker that says yes to everything and remembers it; `refuse[op]` is an error code to answer
+    with.
+    """
 
     def __init__(self, name: str = "media-a", instance: str = "i1", kind: str = "media") -> None:
         self.hello = nodes.Hello(kind=kind, node=name, instance=instance, host="test", capacity=100)

@@ -215,3 +215,17 @@ async def test_messages_are_in_the_language_of_the_person(cast: Cast, settings: 
     # Without a translation yet it is the source text; either way no traceback and no code in its place.
     assert refusal.value.code == "not_joined" and refusal.value.error["message"]
     await tab.drop()
+
+
+async def test_what_was_taken_back_after_the_page_was_opened_counts_at_joining(cast: Cast, tab: Any) -> None:
+    from django.utils import timezone
+
+    from accounts.models import User
+    from meetings.invitations.models import Invitation
+
+    carl, gina = await tab("Carl"), await tab("Gina")
+    await db(User.objects.filter(pk=cast.cohost.pk).update, is_active=False)
+    await db(Invitation.objects.filter(pk=cast.guest_invitation.pk).update, revoked_at=timezone.now())
+    for person, name in ((carl, "Karl"), (gina, "Gina")):
+        reply = await person.join(name=name)
+        assert reply["status"] == "lobby" and reply["participant"]["role"] == "guest"

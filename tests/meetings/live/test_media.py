@@ -1,4 +1,6 @@
-"""Between browser and media worker: who may send what, which generation, and what happens when a worker goes."""
+"""Between browser and media worker: who may send what, which generation, and what happens when a worker
+goes.
+"""
 
 from __future__ import annotations
 

@@ -160,7 +160,8 @@ async def test_each_sees_and_hears_the_other_and_mute_is_silence(
             lambda: any(carl.me in one["participants"] for one in helen.seen("speaker.changed")), "speaker"
         )
 
-        # Muted by the host: nothing of the microphone arrives, whatever the browser sends; the picture goes on.
+        # Muted by the host: nothing of the microphone arrives, whatever the browser sends; the picture goes
+        # on.
         await helen.ask("participant.mute", participant=carl.me, source="mic")
         await until(lambda: carl.seen("you.muted"), "told")
         await asyncio.sleep(0.5)
