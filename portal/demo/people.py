@@ -79,12 +79,9 @@ def make_people() -> dict[str, User]:
             people[login] = user
     for name, (department, teachers, students) in CLASSES.items():
         group_row = ClassGroup.objects.get_or_create(name=name, department=departments[department])[0]
-        for role, logins in (
-            (ClassMembership.Role.TEACHER, teachers),
-            (ClassMembership.Role.STUDENT, students),
-        ):
-            for login in logins:
-                ClassMembership.objects.get_or_create(
-                    class_group=group_row, user=people[login], defaults={"role": role}
-                )
+        for login in (*teachers, *students):
+            part = ClassMembership.Role.TEACHER if login in teachers else ClassMembership.Role.STUDENT
+            ClassMembership.objects.get_or_create(
+                class_group=group_row, user=people[login], defaults={"role": part}
+            )
     return people

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 
-from portal import env
+from media_gateway.worker import advertised_addresses
 from portal.doctor.broker import portal_runs_here
 from portal.doctor.report import Finding, fail, ok, warn
 from portal.supervisor.preflight import CannotStart, check_tcp, check_udp
@@ -96,8 +96,7 @@ def _most_receive_buffer() -> int | None:
 
 def addresses() -> Iterator[Finding]:
     """What browsers are told to send media to can be where they are."""
-    own = env.own_addresses()
-    told = settings.MEDIA_IPS or own or ["127.0.0.1"]
+    told = advertised_addresses(settings.MEDIA_HOST, settings.MEDIA_IPS)
     local_site = (urlsplit(settings.PUBLIC_URL).hostname or "") in ("localhost", "127.0.0.1", "::1")
     listens = ipaddress.ip_address(settings.MEDIA_HOST) if _is_ip(settings.MEDIA_HOST) else None
     text = f"browsers are told {', '.join(told)}"

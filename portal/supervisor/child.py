@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from portal.supervisor.log import Log
 from portal.supervisor.parent import before_exec
+from portal.supervisor.warm import Spare
 
 # Seconds before the next start. The first is short: a media worker that was killed in a running meeting
 # has to be back before people notice; one that crashes again and again must not burn the machine.
@@ -31,17 +32,25 @@ class Service:
     environ: Mapping[str, str] = field(default_factory=dict)
     death: signal.Signals = signal.SIGKILL  # what it gets when the supervisor itself is killed
     nice: int = 0  # how far it steps back for others that want the processor
+    warm: Sequence[str] = ()  # the management command that a spare process can run in its place
 
 
 class Child:
     """Keeps one `Service` running until `stop`. `changed` is called whenever `pid` has changed."""
 
-    def __init__(self, service: Service, log: Log, changed: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        service: Service,
+        log: Log,
+        changed: Callable[[], None] = lambda: None,
+        spare: Spare | None = None,
+    ) -> None:
         self.service = service
         self.pid: int | None = None
         self.starts = 0
         self._log = log
         self._changed = changed
+        self._spare = spare
         self._stopping = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -69,16 +78,7 @@ class Child:
     async def _run_once(self) -> str:
         """Run to its end; says how it ended."""
         try:
-            process = await asyncio.create_subprocess_exec(
-                *self.service.argv,
-                env={**os.environ, "PYTHONUNBUFFERED": "1", **self.service.environ},
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.STDOUT,
-                # A session of its own: Ctrl-C reaches the supervisor alone, which then stops all in order.
-                start_new_session=True,
-                preexec_fn=before_exec(self.service.death, self.service.nice),
-            )
+            process = await self._spawn()
         except OSError as error:
             return f"cannot be started ({error.strerror or error})"
         self.pid = process.pid
@@ -96,6 +96,20 @@ class Child:
         await asyncio.wait([lines], timeout=1.0)
         lines.cancel()
         return f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+
+    async def _spawn(self) -> asyncio.subprocess.Process:
+        if self._spare is not None and self.service.warm and (process := self._spare.take(self.service.warm)):
+            return process
+        return await asyncio.create_subprocess_exec(
+            *self.service.argv,
+            env={**os.environ, "PYTHONUNBUFFERED": "1", **self.service.environ},
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            # A session of its own: Ctrl-C reaches the supervisor alone, which then stops all in order.
+            start_new_session=True,
+            preexec_fn=before_exec(self.service.death, self.service.nice),
+        )
 
     async def _pass_on(self, stream: asyncio.StreamReader) -> None:
         rest = b""

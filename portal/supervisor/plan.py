@@ -38,10 +38,9 @@ class Plan:
         if "web" in self.parts:
             services.append(Service("web", _daphne(), stop_order=0, grace=12.0))
         if "media" in self.parts:
-            services.extend(
-                Service(f"media-{index}", _manage("media_worker", "--index", str(index)), stop_order=1)
-                for index in range(settings.MEDIA_WORKERS)
-            )
+            for index in range(settings.MEDIA_WORKERS):
+                command = ("media_worker", "--index", str(index))
+                services.append(Service(f"media-{index}", _manage(*command), stop_order=1, warm=command))
         if "recorder" in self.parts:
             # After the media workers: the last packets of a recording are worth having.
             services.append(Service("recorder", _manage("recording_worker"), stop_order=2, grace=8.0))

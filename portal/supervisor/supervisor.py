@@ -15,6 +15,7 @@ from pathlib import Path
 from portal.supervisor.child import Child, Service
 from portal.supervisor.log import Log
 from portal.supervisor.preflight import CannotStart
+from portal.supervisor.warm import Spare
 
 NAME = "portal"
 BROKER_SECONDS = 20.0
@@ -48,7 +49,8 @@ class Supervisor:
         self._began = time.monotonic()
         self._stop = asyncio.Event()
         self._signals = 0
-        self.children = [Child(service, self.log, self._write_state) for service in services]
+        self.spare = Spare(self.log) if any(service.warm for service in services) else None
+        self.children = [Child(service, self.log, self._write_state, self.spare) for service in services]
         self._broker_child = Child(broker[0], self.log, self._write_state) if broker else None
 
     async def run(self) -> None:
@@ -61,6 +63,8 @@ class Supervisor:
             await self._start_broker()
             for child in self.children:
                 child.start()
+            if self.spare:
+                helpers.append(asyncio.create_task(self.spare.keep()))
             if self._health:
                 helpers.append(asyncio.create_task(self._announce(*self._health)))
             await self._stop.wait()

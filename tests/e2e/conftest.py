@@ -6,6 +6,7 @@ import shutil
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Playwright, sync_playwright
@@ -80,7 +81,7 @@ def chromium(playwright_driver: Playwright, tmp_path: Path) -> Iterator[StartBro
     """
     started: list[Browser] = []
 
-    def start(person: Person | None = None, *, args: tuple[str, ...] = (), **options: object) -> Browser:
+    def start(person: Person | None = None, *, args: tuple[str, ...] = (), **options: Any) -> Browser:
         flags = [*FLAGS, *args]
         if person is not None:
             camera = tmp_path / f"camera-{person.number}.y4m"

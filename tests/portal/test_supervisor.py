@@ -22,6 +22,7 @@ from portal.supervisor import child as child_module
 from portal.supervisor.child import Child, Service
 from portal.supervisor.log import Log
 from portal.supervisor.supervisor import Supervisor, running
+from portal.supervisor.warm import Spare
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -292,3 +293,68 @@ def test_colours_only_for_people(monkeypatch: pytest.MonkeyPatch) -> None:
     Log(plain).line("web", "hello")
     assert terminal.getvalue() == "\x1b[36mweb       |\x1b[0m hello\n"
     assert pipe.getvalue() == plain.getvalue() == "web       | hello\n"
+
+
+# --- the spare process ------------------------------------------------------------------------------
+
+WARM = """
+import json, sys, time
+print("loading", flush=True)
+sys.stdout.buffer.write(b"warm\\n"); sys.stdout.flush()
+line = sys.stdin.readline()
+if line:
+    print("took over with", json.loads(line), flush=True)
+    time.sleep(60)
+"""
+
+
+async def test_a_spare_takes_over_in_a_moment(tmp_path: Path) -> None:
+    log = Lines()
+    spare = Spare(log, (sys.executable, "-S", "-c", WARM))
+    keeper = asyncio.create_task(spare.keep(pause=0.0))
+    cold = "import time; print('cold', flush=True); time.sleep(60)"
+    media = Child(service("media-0", cold, warm=("media_worker", "--index", "0")), log, spare=spare)
+    try:
+        await until(lambda: spare.is_ready and "loading" in log)
+        media.start()
+        await until(lambda: "media-0   | took over with ['media_worker', '--index', '0']" in log)
+        first = media.pid
+        assert first
+        await until(lambda: spare.is_ready)  # another one is loaded
+        os.kill(first, signal.SIGKILL)
+        await until(lambda: log.text.getvalue().count("took over") == 2)
+        assert media.pid not in (None, first)
+        assert "cold" not in log
+    finally:
+        await media.stop()
+        keeper.cancel()
+
+
+async def test_without_a_spare_the_worker_starts_cold(tmp_path: Path) -> None:
+    log = Lines()
+    spare = Spare(log, (sys.executable, "-S", "-c", "raise SystemExit('no')"))
+    keeper = asyncio.create_task(spare.keep(pause=0.0))
+    media = Child(service("media-0", SLEEPER, warm=("media_worker",)), log, spare=spare)
+    try:
+        await until(lambda: "could not be loaded" in log)
+        assert not spare.is_ready
+        media.start()
+        await until(lambda: "media-0   | up" in log)
+    finally:
+        await media.stop()
+        keeper.cancel()
+
+
+async def test_a_spare_that_died_is_loaded_anew_and_ends_with_its_keeper() -> None:
+    spare = Spare(Lines(), (sys.executable, "-S", "-c", WARM))
+    keeper = asyncio.create_task(spare.keep(pause=0.0))
+    await until(lambda: spare.is_ready)
+    first = spare._process
+    assert first
+    await until(lambda: is_alive(first.pid))
+    first.kill()
+    await until(lambda: spare.is_ready and spare._process is not first)
+    second = spare._process
+    assert second
+    keeper.cancel()
+    await until(lambda: not is_alive(second.pid))
