@@ -36,7 +36,7 @@ def differences(current: Minutes, values: dict[str, Any]) -> list[Difference]:
     decisions = {row.pk: row.text for row in current.decisions.all()}
     found += _rows(_("Decision"), decisions, values["decisions"], _decision_text)
     actions = {row.pk: _action_text(row) for row in current.actions.all()}
-    found += _rows(_("Action"), actions, values["actions"], _action_text)
+    found += _rows(pgettext("minutes", "Action"), actions, values["actions"], _action_text)
     return found
 
 
