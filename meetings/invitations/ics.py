@@ -1,14 +1,16 @@
-"""A meeting as iCalendar (RFC 5545), as a scheduling message (RFC 5546) to one person, or as a plain file."""
+"""A meeting as iCalendar (RFC 5545): scheduling messages to each person (RFC 5546), or a plain file."""
 
 from __future__ import annotations
 
 import datetime as dt
+import secrets
 from collections.abc import Sequence
 from typing import Literal
 
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from icalendar import Alarm, Calendar, Event, vCalAddress, vText, vUri
+from icalendar.parser import Contentline
 
 from accounts.models import User
 from meetings.invitations.models import Invitation
@@ -29,17 +31,15 @@ def build_calendar(
     *,
     method: Method,
     join_url: str,
-    recipient: Invitation | None = None,
-    others: Sequence[Invitation] = (),
+    attendees: Sequence[Invitation] = (),
     note: str = "",
 ) -> str:
     """The calendar text, CRLF lines folded at 75 octets, in the active language.
 
-    REQUEST invites `recipient` or updates their copy; CANCEL takes it back: the whole meeting when that is
-    cancelled, else this one person's part in it. PUBLISH is a file to save, without scheduling. `join_url` is
-    the recipient's own link; it goes into this calendar only. The time is written as wall-clock time with
-    TZID and VTIMEZONE, so it stays right if a government changes its rules; a start in the second of two
-    equal hours can only be written in UTC.
+    REQUEST invites `attendees` or updates their copy; CANCEL takes it back: the whole meeting when that is
+    cancelled, else only their part in it. PUBLISH is a file to save, without scheduling. The time is written
+    as wall-clock time with TZID and VTIMEZONE, so it stays right if a government changes its rules; a start
+    in the second of two equal hours can only be written in UTC.
     """
     calendar = Calendar()
     calendar.add("prodid", PRODID)
@@ -57,16 +57,50 @@ def build_calendar(
     _add_time(event, "dtend", meeting.ends_at, meeting)
     event.add("summary", meeting.title)
     event.add("organizer", _address(meeting.organizer))
-    if recipient is not None:
-        shown = [recipient, *(other for other in others if other.pk != recipient.pk)]
-        for invitation in shown if len(shown) <= SHOWN_ATTENDEES else shown[:1]:
-            event.add("attendee", _attendee(invitation), encode=False)
+    for invitation in attendees:
+        event.add("attendee", _attendee(invitation), encode=False)
     if method == "CANCEL":
         _add_cancelled(event, meeting, note)
     else:
         _add_joining(event, meeting, join_url)
     calendar.add_component(event)
     text: str = calendar.to_ical().decode()
+    return text
+
+
+class PersonalCalendars:
+    """The calendars of one mailing, in the active language: built once, filled in for each reader.
+
+    Everyone's holds their own link. All of `invited` stand in it while they are not too many
+    (SHOWN_ATTENDEES); else, and in a CANCEL, only the reader. Building each anew would take milliseconds a
+    reader, in a transaction that others wait for.
+    """
+
+    def __init__(
+        self, meeting: Meeting, *, method: Method, invited: Sequence[Invitation] = (), note: str = ""
+    ) -> None:
+        self._link = secrets.token_hex(12)  # stands for the reader's link; nobody can have written it
+        shown = invited if len(invited) <= SHOWN_ATTENDEES else ()
+        self._alone = not shown
+        text = build_calendar(meeting, method=method, join_url=self._link, attendees=shown, note=note)
+        lines = text.replace("\r\n ", "").split("\r\n")
+        self._lines = [line if self._link in line else _folded(line) for line in lines]
+        self._place = next(at for at, line in enumerate(lines) if line.startswith("ORGANIZER")) + 1
+
+    def of(self, reader: Invitation, join_url: str) -> str:
+        """The calendar for one reader; `join_url` is their own link and goes into no other calendar."""
+        lines = [
+            _folded(line.replace(self._link, join_url)) if self._link in line else line
+            for line in self._lines
+        ]
+        if self._alone:
+            address = _attendee(reader)
+            lines.insert(self._place, _folded(Contentline.from_parts("ATTENDEE", address.params, address)))
+        return "\r\n".join(lines)
+
+
+def _folded(line: str) -> str:
+    text: str = Contentline(line).to_ical().decode()
     return text
 
 

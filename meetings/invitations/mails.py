@@ -6,22 +6,25 @@ from __future__ import annotations
 
 import datetime as dt
 import itertools
+import secrets
 import zoneinfo
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.template.loader import render_to_string
 from django.utils import formats, translation
+from django.utils.html import escape
 from django.utils.translation import gettext as _
 from django.utils.translation import pgettext
 
-from meetings.invitations.ics import Method, build_calendar
+from meetings.invitations.ics import Method, PersonalCalendars
 from meetings.invitations.links import personal_link
 from meetings.invitations.models import Invitation, OutboxMail
 from meetings.invitations.outbox import draft_mail, queue_mails
 from meetings.invitations.services import active_invitations
+from meetings.minutes.models import AgendaItem
 from meetings.scheduling.models import Meeting
 from meetings.scheduling.times import same_clock
 
@@ -143,75 +146,78 @@ def _queue(
     before: Shown | None = None,
     note: str = "",
 ) -> list[OutboxMail]:
-    """One mail for each invitation, rendered in its reader's language and zone. The key holds the SEQUENCE,
-    so the same news is never queued twice.
+    """One mail for each invitation. The key holds the SEQUENCE, so the same news is never queued twice.
+
+    Readers of the same language, zone and role read the same words but for their name and link: those are
+    rendered once, with stand-ins, as a lecture may have hundreds of readers.
     """
-    people = sorted(invitations, key=_language)
-    if not people:
-        return []
-    others = list(active_invitations(meeting)) if method == "REQUEST" else []
-    agenda = list(meeting.agenda.all()) if meeting.pk else []
+    people = sorted(invitations, key=_audience)
+    invited = list(active_invitations(meeting)) if method == "REQUEST" and people else []
+    agenda = list(meeting.agenda.all()) if people else []
     local = meeting.starts_at.astimezone(meeting.zone)
     drafts = []
-    for language, readers in itertools.groupby(people, key=_language):
-        with translation.override(language):
+    for audience, readers in itertools.groupby(people, key=_audience):
+        with translation.override(audience.language):
+            page = _context(meeting, audience, agenda=agenda, before=before, note=note)
+            page["removed"] = kind == REMOVED
+            text = render_to_string(f"emails/{template}.txt", page)
+            html = render_to_string(f"emails/{template}.html", page)
+            calendars = PersonalCalendars(meeting, method=method, invited=invited, note=note)
+            line = subject(meeting, f"{day_text(local)}, {local:%H:%M}")
             for invitation in readers:
-                url = personal_link(invitation)
-                context = _context(meeting, invitation, url=url, agenda=agenda, before=before, note=note)
-                context["removed"] = kind == REMOVED
-                line = f"{day_text(local)}, {local:%H:%M}"
+                url, name = personal_link(invitation), invitation.display_name
                 drafts.append(
                     draft_mail(
                         key=f"{kind}:{meeting.uid}:{meeting.sequence}:{invitation.pk}",
                         kind=kind,
                         to_email=invitation.email,
-                        to_name=invitation.display_name,
-                        subject=subject(meeting, line),
-                        text=render_to_string(f"emails/{template}.txt", context),
-                        html=render_to_string(f"emails/{template}.html", context),
+                        to_name=name,
+                        subject=line,
+                        text=text.replace(page["join_url"], url).replace(page["name"], name),
+                        html=html.replace(page["join_url"], escape(url)).replace(page["name"], escape(name)),
                         meeting=meeting,
                         reply_to=meeting.organizer.email,
-                        calendar=build_calendar(
-                            meeting,
-                            method=method,
-                            join_url=url,
-                            recipient=invitation,
-                            others=others,
-                            note=note,
-                        ),
+                        calendar=calendars.of(invitation, url),
                         calendar_method=method,
                     )
                 )
     return queue_mails(drafts)
 
 
-def _language(invitation: Invitation) -> str:
-    """The reader's own language; the portal's for people who chose none or have no account."""
-    return (invitation.user.language if invitation.user else "") or settings.LANGUAGE_CODE
+class Audience(NamedTuple):
+    """Readers who get the same words. `zone` is the reader's own, "" when they told none."""
+
+    language: str
+    zone: str
+    cohost: bool
+
+
+def _audience(invitation: Invitation) -> Audience:
+    """The portal's language for people who chose none or have no account."""
+    user = invitation.user
+    return Audience(
+        language=(user.language if user else "") or settings.LANGUAGE_CODE,
+        zone=user.time_zone if user else "",
+        cohost=invitation.role == Invitation.Role.COHOST,
+    )
 
 
 def _context(
-    meeting: Meeting,
-    invitation: Invitation,
-    *,
-    url: str,
-    agenda: Sequence[Any],
-    before: Shown | None,
-    note: str,
+    meeting: Meeting, audience: Audience, *, agenda: Sequence[AgendaItem], before: Shown | None, note: str
 ) -> dict[str, Any]:
-    own_zone = invitation.user.zone if invitation.user and invitation.user.time_zone else None
-    show_own = own_zone is not None and not same_clock(meeting.starts_at, own_zone, meeting.zone)
+    """What the templates show. `name` and `join_url` are stand-ins that nobody can have written."""
+    own_zone = zoneinfo.ZoneInfo(audience.zone) if audience.zone else meeting.zone
+    shows_own = not same_clock(meeting.starts_at, own_zone, meeting.zone)
     return {
         "public_url": settings.PUBLIC_URL,
         "meeting": meeting,
-        "invitation": invitation,
-        "name": invitation.display_name,
+        "name": f"name-{secrets.token_hex(12)}",
+        "join_url": f"link-{secrets.token_hex(12)}",
         "organizer": str(meeting.organizer),
-        "join_url": url,
         "agenda": agenda,
         "when": when_text(meeting.starts_at, meeting.ends_at, meeting.zone),
-        "when_own": when_text(meeting.starts_at, meeting.ends_at, own_zone) if own_zone and show_own else "",
-        "is_cohost": invitation.role == Invitation.Role.COHOST,
+        "when_own": when_text(meeting.starts_at, meeting.ends_at, own_zone) if shows_own else "",
+        "is_cohost": audience.cohost,
         "changes": _changes(meeting, before) if before else [],
         "note": note,
     }

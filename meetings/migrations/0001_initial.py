@@ -35,7 +35,7 @@ class Migration(migrations.Migration):
                 ('duration_minutes', models.PositiveIntegerField(default=45, validators=[django.core.validators.MinValueValidator(5), django.core.validators.MaxValueValidator(1440)], verbose_name='minutes')),
                 ('ends_at', models.DateTimeField(db_index=True, editable=False, verbose_name='end')),
                 ('time_zone', models.CharField(max_length=64, validators=[accounts.models.validate_time_zone], verbose_name='time zone')),
-                ('lobby_enabled', models.BooleanField(default=True, help_text='Guests and people who were not invited wait until a host lets them in.', verbose_name='lobby')),
+                ('lobby_enabled', models.BooleanField(default=True, help_text='People wait until a host lets them in; hosts and co-hosts go straight in.', verbose_name='lobby')),
                 ('recording_enabled', models.BooleanField(default=True, help_text='Hosts may record this meeting.', verbose_name='recording')),
                 ('status', models.CharField(choices=[('scheduled', 'Scheduled'), ('cancelled', 'Cancelled')], default='scheduled', max_length=10, verbose_name='status')),
                 ('created_at', models.DateTimeField(auto_now_add=True, verbose_name='booked')),

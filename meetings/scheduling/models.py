@@ -60,7 +60,7 @@ class Meeting(models.Model):
     lobby_enabled = models.BooleanField(
         _("lobby"),
         default=True,
-        help_text=_("Guests and people who were not invited wait until a host lets them in."),
+        help_text=_("People wait until a host lets them in; hosts and co-hosts go straight in."),
     )
     recording_enabled = models.BooleanField(
         pgettext_lazy("feature", "recording"), default=True, help_text=_("Hosts may record this meeting.")

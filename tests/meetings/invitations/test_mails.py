@@ -5,14 +5,15 @@ from __future__ import annotations
 import datetime as dt
 import zoneinfo
 
+import icalendar
 import pytest
 from django.utils import timezone, translation
+from django.utils.html import escape
 
 from accounts.models import User
 from meetings.invitations.mails import when_text
 from meetings.invitations.models import OutboxMail
 from meetings.permissions.actor import Actor
-from meetings.scheduling.models import Meeting
 from meetings.scheduling.services import AgendaDraft, Attendee, cancel_meeting, change_meeting
 from tests.meetings.scheduling import builders
 
@@ -53,26 +54,39 @@ def test_both_zones_where_they_differ(staff: User) -> None:
         assert "Your time" not in mail_to(email).text
 
 
-def test_each_in_their_own_language(staff: User, settings, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
-    """Which language was active while each mail was rendered; the words themselves are the translators'."""
-    seen: dict[str, str] = {}
-    from meetings.invitations import mails
-
-    real = mails.build_calendar
-
-    def spy(meeting: Meeting, **options: object) -> str:
-        seen[options["recipient"].email] = translation.get_language()  # type: ignore[attr-defined]
-        return real(meeting, **options)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(mails, "build_calendar", spy)
+def test_each_in_their_own_language(staff: User, settings) -> None:  # type: ignore[no-untyped-def]
+    """Whatever language the one who books uses; the portal's for people who told none."""
     mei = builders.person(language="zh-hans")
     tom = builders.person(language="en")
+    settings.LANGUAGE_CODE = "zh-hans"
     with translation.override("zh-hans"):
         builders.booked(staff, Attendee(tom.email), GUEST, Attendee(mei.email))
         assert translation.get_language() == "zh-hans"
-    assert seen == {mei.email: "zh-hans", tom.email: "en", GUEST.email: settings.LANGUAGE_CODE}
-    assert 'lang="zh-hans"' in mail_to(mei.email).html
     assert 'lang="en"' in mail_to(tom.email).html
+    assert "Hello" in mail_to(tom.email).text
+    for email in (mei.email, GUEST.email):
+        assert 'lang="zh-hans"' in mail_to(email).html
+
+
+def test_everyone_reads_their_own_name_and_link(staff: User) -> None:
+    """Also names that look like markup, and among many who read the same words."""
+    crowd = [Attendee(f"p{number}@example.org", f"<b>Person</b> & {number}.") for number in range(60)]
+    builders.booked(staff, *crowd)
+    links = set()
+    for attendee in crowd:
+        mail = mail_to(attendee.email)
+        assert f"Hello {attendee.name}, Lin Mei" in mail.text
+        assert f"Hello {escape(attendee.name)}, Lin Mei" in mail.html
+        (event,) = icalendar.Calendar.from_ical(mail.calendar).walk("VEVENT")
+        link = str(event["URL"])
+        links.add(link)
+        assert mail.text.count(link) == 1
+        assert mail.html.count(link) == 3  # the button, and the address to copy with its link
+        assert event["ATTENDEE"].params["CN"] == attendee.name
+        for part in (mail.text, mail.html, mail.calendar):
+            assert "name-" not in part
+            assert "link-" not in part
+    assert len(links) == 60
 
 
 def test_an_invitation_tells_what_for_and_by_whom(staff: User) -> None:
