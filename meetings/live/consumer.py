@@ -113,6 +113,11 @@ class RoomConsumer(RoomConnection):
         if self.place != "gone":
             await self.finish(4409)
 
+    async def room_dropped(self, message: dict[str, Any]) -> None:
+        """This person was taken for gone: the browser reconnects and joins again by itself."""
+        if self.place != "gone":
+            await self.finish(4500)
+
     async def _farewell(self, type: str, data: dict[str, Any], code: int) -> None:
         if self.place in ("lobby", "room"):
             await self.event(type, data)

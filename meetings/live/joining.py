@@ -188,7 +188,7 @@ def enter(participant: Participant, *, actor: Actor, verb: str = "participant.jo
     was_in = participant.state == Participant.State.IN and participant.pk is not None
     participant.state = Participant.State.IN
     participant.joined_at = participant.joined_at or now
-    participant.save()
+    _save_presence(participant)
     if not Attendance.objects.filter(participant=participant, left_at=None).exists():
         Attendance.objects.create(participant=participant, joined_at=now)
     if was_in:
@@ -199,13 +199,20 @@ def enter(participant: Participant, *, actor: Actor, verb: str = "participant.jo
     announce_count(session)
 
 
+def _save_presence(participant: Participant) -> None:
+    """Write what comes and goes with presence, not over a media generation that moved on meanwhile."""
+    fields = ("state", "channel", "name", "role", "mic", "camera", "screen", "hand_at")
+    times = ("asked_at", "joined_at", "last_seen_at")
+    participant.save(update_fields=None if participant.pk is None else [*fields, *times])
+
+
 def _wait(participant: Participant, *, actor: Actor) -> None:
     """Put the participant into the lobby, and tell those who may let them in."""
     asked_before = participant.pk is not None and participant.state == Participant.State.LOBBY
     participant.state = Participant.State.LOBBY
     if not asked_before:
         participant.asked_at = timezone.now()
-    participant.save()
+    _save_presence(participant)
     if not asked_before:
         audit("participant.ask", participant, actor=actor)
     data = {"participant": participant_json(participant)}
@@ -226,7 +233,7 @@ def go_out(participant: Participant, state: Participant.State, reason: str, *, a
     participant.state, participant.channel = state, ""
     participant.mic = participant.camera = participant.screen = False
     participant.hand_at = None
-    participant.save()
+    _save_presence(participant)
     session = participant.session
     if was_in:
         events.send_to_session(session, "participant.left", {"id": participant.public_id, "reason": reason})
@@ -303,6 +310,8 @@ def mark_lost(participant_id: int) -> bool:
         if participant is None or session.ended_at is not None:
             return False
         participant.session = session
+        # Should that connection live after all, its browser has to come back properly.
+        events.notify(participant, "room.dropped")
         go_out(participant, Participant.State.LEFT, "lost", at=participant.last_seen_at)
         audit("participant.lost", participant, actor=SYSTEM)
     return True

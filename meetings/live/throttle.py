@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,14 +15,17 @@ __all__ = ["JOIN_CODES", "scope_caller", "scope_ip"]
 
 def scope_ip(scope: Mapping[str, Any]) -> str | None:
     """The address behind an ASGI connection; X-Forwarded-For only where a proxy is declared (TRUST_PROXY)."""
+    client = scope.get("client")
+    address = str(client[0]) if client else ""
     if settings.ENV["TRUST_PROXY"]:
         for name, value in scope.get("headers", ()):
             if name == b"x-forwarded-for":
-                forwarded = value.decode("latin-1").split(",")[-1].strip()
-                if forwarded:
-                    return forwarded
-    client = scope.get("client")
-    return client[0] if client else None
+                address = value.decode("latin-1").split(",")[-1].strip() or address
+    try:
+        # A zone ("%eth0") is of use on one machine only, and no database takes it.
+        return str(ipaddress.ip_address(address.split("%")[0]))
+    except ValueError:
+        return None  # a Unix socket, or a proxy that writes something else
 
 
 def scope_caller(scope: Mapping[str, Any]) -> str:

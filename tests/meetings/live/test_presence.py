@@ -298,3 +298,29 @@ async def test_joining_at_once_from_many_tabs_makes_one_session_and_one_particip
     assert await db(Session.objects.count) == 1
     assert await db(Participant.objects.count) == 7
     assert await db(Attendance.objects.filter(left_at=None).count) == 2
+
+
+async def test_who_was_taken_for_gone_but_lives_is_sent_round_to_join_again(
+    cast: Cast, tab: Any, room: dict[str, Tab]
+) -> None:
+    await db(age, room["Sam"].me, 76)
+    await db(reap_participants)
+    assert await room["Sam"].close_code() == 4500
+    back = await tab("Sam")
+    assert (await back.join(resume=room["Sam"].state["you"]["resume"]))["status"] == "in"
+
+
+async def test_coming_back_does_not_wind_back_the_media_generation(
+    cast: Cast, tab: Any, room: dict[str, Tab], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The old connection may connect its media in the very moment the new one joins."""
+    real = joining._welcome_back
+
+    def meanwhile(visitor: Any, participant: Participant, *args: Any, **kwargs: Any) -> None:
+        Participant.objects.filter(pk=participant.pk).update(generation=7)
+        real(visitor, participant, *args, **kwargs)
+
+    monkeypatch.setattr(joining, "_welcome_back", meanwhile)
+    back = await tab("Sam")
+    await back.join(takeover=True)
+    assert (await db(person, room["Sam"].me)).generation == 7
