@@ -8,6 +8,7 @@ import redis
 from django.conf import settings
 from django.db import DatabaseError
 from django.utils import timezone
+from kombu.exceptions import OperationalError
 
 from media_gateway import nodes
 from media_gateway.models import MediaNode
@@ -44,23 +45,26 @@ def workers() -> Iterator[Finding]:
 
 
 def jobs() -> Iterator[Finding]:
-    """A Celery worker answers, and the queue is short."""
+    """For each queue a Celery worker answers, and the queue is short."""
+    queues = {"celery": "mails and minutes", "composer": "recordings"}
     try:
         client = redis.Redis.from_url(settings.REDIS_URL, socket_timeout=3.0, socket_connect_timeout=3.0)
         try:
-            waiting = client.llen("celery")
+            waiting = {queue: client.llen(queue) for queue in queues}
         finally:
             client.close()
-    except redis.RedisError:
+        answers = app.control.inspect(timeout=1.5).ping() or {}
+    except (redis.RedisError, OperationalError):
         return  # the broker's own check tells
-    answers = app.control.inspect(timeout=1.5).ping() or {}
-    text = f"{len(answers)} Celery workers answer, {waiting} jobs wait"
-    if not answers:
-        if portal_runs_here():
-            yield fail("Jobs", text, "mails and recordings stay undone: read the log of the process celery")
-        else:
+    for queue, work in queues.items():
+        workers_of_queue = [name for name in answers if name.split("@")[0] == queue]
+        text = f"{queue}: {len(workers_of_queue)} workers answer, {waiting[queue]} jobs wait"
+        if not workers_of_queue and portal_runs_here():
+            yield fail("Jobs", text, f"{work} stay undone: read the log of the process {queue}")
+        elif not workers_of_queue:
             yield warn("Jobs", text, "make run")
-    elif waiting > LONG_QUEUE:
-        yield warn("Jobs", text, "start more workers: manage.py portal --only celery on another machine")
-    else:
-        yield ok("Jobs", text)
+        elif waiting[queue] > LONG_QUEUE:
+            do = f"start more workers: manage.py portal --only {queue} on another machine"
+            yield warn("Jobs", text, do)
+        else:
+            yield ok("Jobs", text)

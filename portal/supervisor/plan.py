@@ -11,7 +11,7 @@ from django.conf import settings
 from portal.supervisor.child import Service
 
 # What `--only` and `--without` may name; "media" is all media workers of this machine.
-PARTS = ("valkey", "web", "media", "recorder", "celery", "beat")
+PARTS = ("valkey", "web", "media", "recorder", "celery", "composer", "beat")
 
 
 class UnknownPart(ValueError):
@@ -44,10 +44,14 @@ class Plan:
         if "recorder" in self.parts:
             # After the media workers: the last packets of a recording are worth having.
             services.append(Service("recorder", _manage("recording_worker"), stop_order=2, grace=8.0))
+        # A job that is cut short is found again from its row.
         if "celery" in self.parts:
-            # A job that is cut short is in the queue still, and taken up at the next start. Composing a
-            # recording takes all the processor it gets; a running meeting goes first.
-            services.append(Service("celery", _celery_worker(), stop_order=3, grace=8.0, nice=10))
+            services.append(Service("celery", _celery_worker("celery", 2), stop_order=3, grace=8.0))
+        if "composer" in self.parts:
+            # Of its own, so that no mail waits for a recording; and a running meeting goes first.
+            services.append(
+                Service("composer", _celery_worker("composer", 1), stop_order=3, grace=8.0, nice=10)
+            )
         if "beat" in self.parts:
             services.append(Service("beat", _celery_beat(), stop_order=3))
         return services
@@ -74,13 +78,14 @@ def _daphne() -> tuple[str, ...]:
 
 
 CELERY = (sys.executable, "-m", "celery", "--quiet", "-A", "portal")
-CELERY_WORKERS = 2
 
 
-def _celery_worker() -> tuple[str, ...]:
+def _celery_worker(queue: str, processes: int) -> tuple[str, ...]:
+    """A worker named after its queue; settings.CELERY_TASK_ROUTES says which job goes where."""
     return (
-        *(*CELERY, "worker", "--concurrency", str(CELERY_WORKERS), "--without-gossip", "--without-mingle"),
-        *("-n", f"celery@{settings.NODE_NAME}", "--loglevel", settings.ENV["LOG_LEVEL"]),
+        *(*CELERY, "worker", "--queues", queue, "-n", f"{queue}@{settings.NODE_NAME}"),
+        *("--concurrency", str(processes), "--without-gossip", "--without-mingle"),
+        *("--loglevel", settings.ENV["LOG_LEVEL"]),
     )
 
 

@@ -63,10 +63,7 @@ class Supervisor:
             await self._start_broker()
             for child in self.children:
                 child.start()
-            if self.spare:
-                helpers.append(asyncio.create_task(self.spare.keep()))
-            if self._health:
-                helpers.append(asyncio.create_task(self._announce(*self._health)))
+            helpers.append(asyncio.create_task(self._after_start()))
             await self._stop.wait()
         finally:
             for helper in helpers:
@@ -101,6 +98,12 @@ class Supervisor:
                 raise CannotStart("the embedded Valkey does not answer; the lines above say why")
             await asyncio.sleep(0.02)
         await asyncio.to_thread(valkey.forget_channels, url)
+
+    async def _after_start(self) -> None:
+        if self._health:
+            await self._announce(*self._health)
+        if self.spare:
+            await self.spare.keep()
 
     async def _announce(self, host: str, port: int) -> None:
         deadline = time.monotonic() + READY_SECONDS

@@ -12,6 +12,7 @@ from pathlib import Path
 from threading import Thread
 
 import pytest
+import redis
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult
 from django.core.management import call_command
@@ -349,6 +350,38 @@ def test_a_silent_worker_counts_as_gone(data_dir: Path, monkeypatch: pytest.Monk
     )
     states = [finding.state for finding in workers.workers()]
     assert states == [State.WARN, State.FAIL, State.FAIL]
+
+
+def test_queues_without_workers_are_told(
+    redis_server: str, settings: Settings, data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.REDIS_URL = redis_server
+    monkeypatch.setattr(workers.app.conf, "broker_url", redis_server)
+    assert [finding.state for finding in workers.jobs()] == [State.WARN, State.WARN]
+    runs_here(data_dir, monkeypatch)
+    says = [finding.says for finding in workers.jobs() if finding.state is State.FAIL]
+    assert says == ["celery: 0 workers answer, 0 jobs wait", "composer: 0 workers answer, 0 jobs wait"]
+
+
+@pytest.mark.parametrize(("waiting", "state"), [(0, State.OK), (workers.LONG_QUEUE + 1, State.WARN)])
+def test_a_long_queue_is_told(
+    redis_server: str, settings: Settings, monkeypatch: pytest.MonkeyPatch, waiting: int, state: State
+) -> None:
+    settings.REDIS_URL = redis_server
+
+    class Inspect:
+        def ping(self) -> dict:
+            return {"celery@a": {"ok": "pong"}, "composer@a": {"ok": "pong"}, "composer@b": {"ok": "pong"}}
+
+    monkeypatch.setattr(workers.app.control, "inspect", lambda timeout: Inspect())
+    with redis.Redis.from_url(redis_server) as client:
+        client.delete("celery")
+        if waiting:
+            client.rpush("celery", *range(waiting))
+        try:
+            assert next(workers.jobs()).state is state
+        finally:
+            client.delete("celery")
 
 
 # --- mail -------------------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ from tests.portal.test_supervisor import is_alive
 from tests.services.stack import ROOT, PortalStack, portal_stack
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
-NAMES = {"valkey", "web", "media-0", "recorder", "celery", "beat"}
+NAMES = {"valkey", "web", "media-0", "recorder", "celery", "composer", "beat"}
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +53,8 @@ def test_every_process_runs_and_the_doctor_finds_no_fault(stack: PortalStack) ->
     faults = [row for rows in findings.values() for row in rows if row["state"] == "fail"]
     assert faults == []
     assert findings["Workers"][0]["says"] == "1 media connected"
-    assert "1 Celery workers answer" in findings["Jobs"][0]["says"]
+    says = [row["says"].split(",")[0] for row in findings["Jobs"]]
+    assert says == ["celery: 1 workers answer", "composer: 1 workers answer"]
     assert "held by the media workers" in findings["Media ports"][0]["says"]
 
 

@@ -115,7 +115,7 @@ class PortalStack:
 
     @property
     def processes(self) -> dict[str, int]:
-        """Process ids by name: "web", "media-0", "recorder", "celery", "beat", "valkey"."""
+        """Process ids by name: "web", "media-0", "recorder", "celery", "composer", "beat", "valkey"."""
         found: dict[str, int] = {}
         for state in running(self.data_dir / "run"):
             found.update(state["processes"])
@@ -160,7 +160,10 @@ def portal_stack(
         parts: list[tuple[str, ...]] = [()]
         if apart:
             assert redis_url, "processes that run apart need a broker of their own"
-            parts = [(*("--no-prepare", "--only"), only) for only in ("web", "media,recorder", "celery,beat")]
+            parts = [
+                (*("--no-prepare", "--only"), only)
+                for only in ("web", "media,recorder", "celery,composer,beat")
+            ]
         try:
             stack.start(parts)
             yield stack
