@@ -137,7 +137,9 @@ def create_database(url: str, name: str) -> str:
 
 def main(command: list[str]) -> int:
     with postgres_server() as url:
-        return subprocess.run(command, env={**os.environ, "DATABASE_URL": url}, check=False).returncode
+        # Importing the portal names its own settings in the environment, which pytest would believe.
+        environment = {**os.environ, "DATABASE_URL": url, "DJANGO_SETTINGS_MODULE": "tests.settings"}
+        return subprocess.run(command, env=environment, check=False).returncode
 
 
 if __name__ == "__main__":
