@@ -7,6 +7,7 @@ import re
 import pytest
 from allauth.account.models import EmailAddress
 from django.core import mail
+from django.core.mail.backends.base import BaseEmailBackend
 from django.urls import reverse
 
 from accounts.models import User
@@ -168,3 +169,20 @@ def test_a_new_address_takes_the_place_of_the_old_once_confirmed(client, db):
     user.refresh_from_db()
     assert user.email == "new@example.org"
     assert [row.email for row in EmailAddress.objects.all()] == ["new@example.org"]
+
+
+class BrokenServer(BaseEmailBackend):
+    def send_messages(self, email_messages):
+        raise ConnectionRefusedError("no mail server")
+
+
+def test_a_mail_server_that_is_down_is_told_and_the_account_stays(client, db, settings, caplog):
+    settings.EMAIL_BACKEND = f"{__name__}.BrokenServer"
+    page = client.post(reverse("account_signup"), FORM, follow=True)
+    assert page.status_code == 200 and "could not be sent right now" in page.content.decode()
+    assert User.objects.filter(email="sara@example.org").exists()
+    assert "could not be sent" in caplog.text
+    # Signing in later sends the mail anew.
+    settings.EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
+    client.post(reverse("account_login"), {"login": FORM["email"], "password": PASSWORD})
+    assert [message.to for message in mail.outbox] == [["sara@example.org"]]
