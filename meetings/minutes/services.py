@@ -12,6 +12,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from accounts.audit import record
+from accounts.models import User
 from meetings.live.models import Session
 from meetings.minutes.models import ActionItem, Decision, Minutes, MinutesNote
 from meetings.permissions.actor import SYSTEM, Actor
@@ -56,7 +57,7 @@ class DecisionDraft:
 
 @dataclass(frozen=True)
 class ActionDraft:
-    """`owner_id` for people with an account, else `owner_name`."""
+    """`owner_id` for people with an account, else `owner_name`; the name of an account is filled in."""
 
     id: int | None
     text: str
@@ -106,6 +107,8 @@ def save_minutes(
         if current.version != version:
             raise MinutesConflict(current)
         before = _snapshot(current)
+        accounts = {draft.owner_id for draft in actions if draft.owner_id and not draft.owner_name}
+        names = {user.pk: str(user)[:80] for user in User.objects.filter(pk__in=accounts)}
         current.summary = summary
         _sync(MinutesNote, current, notes, lambda draft: {"title": draft.title, "body": draft.body})
         _sync(Decision, current, decisions, lambda draft: {"text": draft.text})
@@ -116,7 +119,7 @@ def save_minutes(
             lambda draft: {
                 "text": draft.text,
                 "owner_id": draft.owner_id,
-                "owner_name": draft.owner_name,
+                "owner_name": draft.owner_name or names.get(draft.owner_id, ""),
                 "due_date": draft.due_date,
             },
         )

@@ -42,6 +42,17 @@ def test_saving_writes_everything(minutes, held):
     assert (item.owner, item.owner_name, item.due_date) == (held.mei, "Lin Mei", dt.date(2026, 12, 1))
 
 
+def test_an_owner_with_an_account_is_named_by_it(minutes, held):
+    services.save_minutes(
+        minutes,
+        actor=world.by(held.mei),
+        version=1,
+        summary="",
+        actions=[services.ActionDraft(None, "Send the slides", owner_id=held.sara.pk)],
+    )
+    assert minutes.actions.get(text="Send the slides").owner_name == "Sara Yilmaz"
+
+
 def test_one_audit_row_says_what_changed(minutes, held):
     save(world.browser(held.mei), minutes, new_decisions=[{"text": "No phones"}])
     entry = AuditEntry.objects.get(verb="minutes.edit")
