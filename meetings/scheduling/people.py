@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from django.db.models import Count, Q
+from django.db.models import Case, Count, Q, When
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
@@ -49,7 +49,7 @@ def suggest_people(query: str, *, actor: Actor) -> list[Suggestion]:
         User.objects.filter(is_active=True)
         .filter(Q(name__icontains=query) | Q(email__icontains=query))
         .select_related("department")
-        .order_by("name", "email")
+        .order_by(Case(When(name__istartswith=query, then=0), default=1), "name", "email")
     )
     if actor.user is not None:
         people = people.exclude(pk=actor.user.pk)
@@ -78,7 +78,13 @@ def suggest_people(query: str, *, actor: Actor) -> list[Suggestion]:
         )
         for group in departments[:3]
     ]
-    return [*groups, *found[: SUGGESTIONS - len(groups)]]
+    return sorted([*groups, *found[: SUGGESTIONS - len(groups)]], key=lambda one: not _begins(one, query))
+
+
+def _begins(suggestion: Suggestion, query: str) -> bool:
+    """Whether a word of the name begins with what is typed: such ones come first, "an" means Anna."""
+    name, start = suggestion.label.casefold(), query.casefold()
+    return name.startswith(start) or f" {start}" in name
 
 
 def _people(count: int) -> str:

@@ -43,6 +43,14 @@ def test_suggests_people_classes_departments(
     assert "Phyllo" not in [one.label for one in found]
 
 
+def test_names_that_begin_so_come_first(staff: User) -> None:
+    Department.objects.create(name="Languages")
+    for name in ("Wang Fang", "Johann Maier", "Anna Kowalska"):
+        builders.person(name=name)
+    found = [one.label for one in suggest_people("an", actor=Actor(user=staff))]
+    assert found == ["Anna Kowalska", "Languages", "Johann Maier", "Wang Fang"]
+
+
 def test_never_oneself_and_nothing_for_nothing(staff: User) -> None:
     assert suggest_people("Lin", actor=Actor(user=staff)) == []
     assert suggest_people("  ", actor=Actor(user=staff)) == []
