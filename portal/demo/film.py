@@ -13,10 +13,11 @@ from fractions import Fraction
 import av
 import numpy as np
 from aiortc.codecs.vpx import Vp8Encoder
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from media_gateway.recorder import feed
 from media_gateway.recorder.journal import SUFFIX, JournalWriter, encode_record
+from media_gateway.recorder.lettering import load_font
 from meetings.live.models import Participant, Session
 from meetings.recordings.models import Recording
 from meetings.recordings.tasks import compose_recording
@@ -104,11 +105,8 @@ def _face(name: str) -> Image.Image:
     draw = ImageDraw.Draw(picture)
     draw.ellipse([WIDTH / 2 - 55, 25, WIDTH / 2 + 55, 135], fill=colour)
     text = initials(name)
-    # Pillow's own font has no Chinese letters.
-    if text.isascii():
-        draw.text((WIDTH / 2, 80), text, font=ImageFont.load_default(size=44), fill="white", anchor="mm")
-    else:
-        draw.ellipse([WIDTH / 2 - 20, 60, WIDTH / 2 + 20, 100], fill="white")
+    font = load_font("latin" if text.isascii() else "cjk", 44)[0]
+    draw.text((WIDTH / 2, 80), text, font=font, fill="white", anchor="mm")
     return picture
 
 
