@@ -54,7 +54,7 @@ class Camera:
             height = int(page.evaluate("document.documentElement.scrollHeight"))
             page.set_viewport_size({"width": size["width"], "height": max(height, size["height"])})
         page.evaluate("document.fonts.ready")
-        shot = page.screenshot(animations="disabled", caret="hide")
+        shot = page.screenshot(animations="disabled", caret="hide", timeout=120_000)
         if self.full:
             page.set_viewport_size({"width": size["width"], "height": size["height"]})
         path = self.folder / f"{name}-{size['width']}.webp"
@@ -84,8 +84,10 @@ def take_pages(camera: Camera, school: School, browser: Browser, zone: str) -> N
                 phone = width < 600
                 context = school.context(
                     browser, who, language=language, viewport={"width": width, "height": height},
-                    color_scheme=theme, timezone_id=zone, reduced_motion="reduce", has_touch=phone, is_mobile=phone,
+                    timezone_id=zone, color_scheme=theme, reduced_motion="reduce",
+                    has_touch=phone, is_mobile=phone,
                 )  # fmt: skip
+                context.set_default_timeout(90_000)
                 page = context.new_page()
                 for shown in wanted:
                     if shown.who == who:
@@ -116,7 +118,7 @@ def main() -> None:
     with portal_stack(environ={"TIME_ZONE": zone}) as stack, sync_playwright() as driver:
         school = fill(stack)
         if chosen.without != "pages":
-            browser = driver.chromium.launch(executable_path=chromium_path(), args=list(FLAGS))
+            browser = driver.chromium.launch(executable_path=chromium_path(), args=[*FLAGS, "--lang=en-GB"])
             take_pages(camera, school, browser, zone)
             browser.close()
         if chosen.without != "room":

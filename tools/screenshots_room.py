@@ -1,4 +1,4 @@
-"""The room in pictures: a host and three people with cameras, one of them with a phone, and a guest who waits."""
+"""The room in pictures: a host and three people with cameras, one of them with a phone, and a guest."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 from playwright.sync_api import Browser, BrowserContext, Page, Playwright, expect
 
-from media_gateway.recorder.lettering import load_font
-from tests.e2e.codes import RED, write_microphone
+from tests.e2e.codes import RED, Person, write_microphone
 from tests.e2e.conftest import FLAGS, chromium_path
 from tests.e2e.room import wait_phase
 from tests.e2e.school import School
@@ -21,8 +20,11 @@ from tests.e2e.school import School
 if TYPE_CHECKING:
     from tools.screenshots import Camera
 
-WIDTH, HEIGHT, RATE, SECONDS = 640, 360, 12, 4
+WIDTH, HEIGHT, RATE, SECONDS = 640, 360, 8, 4
+HUSHED = Person(1, (0, 0, 0), 0)  # a tone of 0 Hz: nothing to hear
 WIDE, NARROW = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
+
+PATIENCE = 120.0  # seconds: many browsers on a busy machine
 
 # A slide to share: two waves that meet, drawn on a canvas which moves a little.
 SLIDE = """
@@ -31,8 +33,10 @@ navigator.mediaDevices.getDisplayMedia = async () => {
   const pen = canvas.getContext("2d");
   const draw = (step) => {
     pen.fillStyle = "#fbfaf7"; pen.fillRect(0, 0, 1280, 720);
-    pen.fillStyle = "#17212b"; pen.font = "600 44px Inter, sans-serif"; pen.fillText("Superposition", 72, 108);
-    pen.fillStyle = "#55616e"; pen.font = "26px Inter, sans-serif"; pen.fillText("Two waves meet: their heights add up.", 72, 156);
+    pen.fillStyle = "#17212b"; pen.font = "600 44px Inter, sans-serif";
+    pen.fillText("Superposition", 72, 108);
+    pen.fillStyle = "#55616e"; pen.font = "26px Inter, sans-serif";
+    pen.fillText("Two waves meet: their heights add up.", 72, 156);
     const waves = [["#345d9d", 0, 260, 46], ["#b45309", step / 9, 380, 46], ["#0f6e66", null, 560, 1]];
     for (const [colour, shift, middle, height] of waves) {
       pen.strokeStyle = colour; pen.lineWidth = 5; pen.beginPath();
@@ -53,28 +57,28 @@ navigator.mediaDevices.getDisplayMedia = async () => {
 
 @dataclass(frozen=True)
 class Look:
-    """What somebody's camera shows: `name` on a gradient of two RGB colours."""
+    """What somebody's camera shows: a figure before a gradient of two RGB colours."""
 
-    name: str
     top: tuple[int, int, int]
     bottom: tuple[int, int, int]
+    speaks: bool = False
 
 
-LIN = Look("Lin Mei", (86, 124, 138), (38, 52, 66))
-SARA = Look("Sara", (196, 148, 104), (94, 60, 52))
-WANG = Look("王伟", (112, 146, 106), (42, 66, 60))
-TOM = Look("Tom", (140, 120, 168), (54, 46, 84))
+LIN = Look((86, 124, 138), (38, 52, 66))
+SARA = Look((196, 148, 104), (94, 60, 52), speaks=True)
+WANG = Look((112, 146, 106), (42, 66, 60))
+TOM = Look((140, 120, 168), (54, 46, 84))
 
 
 def write_camera(path: Path, look: Look) -> Path:
-    """A looping .y4m file (4:2:0, BT.601): lights out of focus drift over the gradient."""
+    """A looping .y4m file (4:2:0, BT.601): somebody sways a little before lights out of focus."""
     blend = np.linspace(0, 1, HEIGHT)[:, None, None]
     ground = (np.array(look.top) * (1 - blend) + np.array(look.bottom) * blend).repeat(WIDTH, axis=1)
     base = Image.fromarray(ground.astype(np.uint8))
-    script = "latin" if look.name.isascii() else "cjk"
-    font = load_font(script, 64)[0]
     random = np.random.default_rng(sum(look.top))
-    lights = [(random.uniform(0, WIDTH), random.uniform(0, HEIGHT), random.uniform(24, 70)) for _ in range(9)]
+    lights = [(random.uniform(0, WIDTH), random.uniform(0, 240), random.uniform(20, 60)) for _ in range(8)]
+    white = Image.new("RGB", (WIDTH, HEIGHT), "white")
+    dark = Image.new("RGB", (WIDTH, HEIGHT), tuple(part // 2 for part in look.bottom))
     with path.open("wb") as file:
         file.write(f"YUV4MPEG2 W{WIDTH} H{HEIGHT} F{RATE}:1 Ip A1:1 C420jpeg\n".encode())
         for step in range(RATE * SECONDS):
@@ -82,21 +86,19 @@ def write_camera(path: Path, look: Look) -> Path:
             glow = Image.new("L", (WIDTH, HEIGHT))
             pen = ImageDraw.Draw(glow)
             for index, (x, y, size) in enumerate(lights):
-                left, above = x + 22 * np.sin(turn + index), y + 14 * np.cos(turn + 2 * index)
-                pen.ellipse([left - size, above - size, left + size, above + size], fill=46)
-            image = Image.composite(
-                Image.new("RGB", (WIDTH, HEIGHT), "white"), base, glow.filter(ImageFilter.GaussianBlur(5))
-            )
-            ImageDraw.Draw(image).text(
-                (WIDTH / 2, HEIGHT / 2), look.name, fill=(255, 255, 255), font=font, anchor="mm"
-            )
-            y_plane, cb, cr = image.convert("YCbCr").split()
+                left, above = x + 12 * np.sin(turn + index), y + 8 * np.cos(turn + 2 * index)
+                pen.ellipse([left - size, above - size, left + size, above + size], fill=44)
+            image = Image.composite(white, base, glow.filter(ImageFilter.GaussianBlur(6)))
+            figure = Image.new("L", (WIDTH, HEIGHT))
+            pen = ImageDraw.Draw(figure)
+            x = WIDTH / 2 + 9 * np.sin(turn)
+            pen.ellipse([x - 58, 84, x + 58, 226], fill=205)
+            pen.ellipse([x - 150, 246, x + 150, 560], fill=205)
+            image = Image.composite(dark, image, figure.filter(ImageFilter.GaussianBlur(1.5)))
+            y_plane, *colours = image.convert("YCbCr").split()
             half = (WIDTH // 2, HEIGHT // 2)
-            file.write(b"FRAME\n" + y_plane.tobytes())
-            file.write(
-                cb.resize(half, Image.Resampling.BOX).tobytes()
-                + cr.resize(half, Image.Resampling.BOX).tobytes()
-            )
+            small = [plane.resize(half, Image.Resampling.BOX).tobytes() for plane in colours]
+            file.write(b"FRAME\n" + y_plane.tobytes() + b"".join(small))
     return path
 
 
@@ -105,14 +107,16 @@ class Cast:
 
     def __init__(self, school: School, driver: Playwright, folder: Path, zone: str) -> None:
         self.school, self.driver, self.folder, self.zone = school, driver, folder, zone
-        self.microphone = write_microphone(folder / "microphone.wav", RED)
         self.browsers: list[Browser] = []
 
     def browser(self, look: Look) -> Browser:
+        number = len(self.browsers)
+        camera = write_camera(self.folder / f"{number}.y4m", look)
+        microphone = write_microphone(self.folder / f"{number}.wav", RED if look.speaks else HUSHED)
         flags = [
-            *FLAGS,
-            f"--use-file-for-fake-video-capture={write_camera(self.folder / f'{len(self.browsers)}.y4m', look)}",
-            f"--use-file-for-fake-audio-capture={self.microphone}",
+            *(*FLAGS, "--lang=en-GB"),
+            f"--use-file-for-fake-video-capture={camera}",
+            f"--use-file-for-fake-audio-capture={microphone}",
         ]
         self.browsers.append(self.driver.chromium.launch(executable_path=chromium_path(), args=flags))
         return self.browsers[-1]
@@ -120,10 +124,12 @@ class Cast:
     def context(
         self, browser: Browser, who: str, *, phone: bool = False, **options: object
     ) -> BrowserContext:
-        return self.school.context(
+        made = self.school.context(
             browser, who, viewport=NARROW if phone else WIDE, timezone_id=self.zone, reduced_motion="reduce",
             has_touch=phone, is_mobile=phone, permissions=["camera", "microphone"], **options,
         )  # fmt: skip
+        made.set_default_timeout(PATIENCE * 1000)
+        return made
 
     def close(self) -> None:
         for browser in self.browsers:
@@ -141,9 +147,9 @@ def take_room(camera: Camera, school: School, driver: Playwright, folder: Path, 
 def _open(page: Page, school: School, path: str = "room") -> None:
     """The page before joining, with its preview."""
     page.goto(school.url(path))
-    wait_phase(page, "prejoin", seconds=40)
-    page.locator("#preview[data-state=video]").wait_for(timeout=30_000)
-    page.locator("#join-connection:not([data-state=wait])").wait_for(timeout=15_000)
+    wait_phase(page, "prejoin", seconds=PATIENCE)
+    page.locator("#preview[data-state=video]").wait_for()
+    page.locator("#join-connection:not([data-state=wait])").wait_for()
 
 
 def _both(camera: Camera, page: Page, name: str, before: Callable[[], None] | None = None) -> None:
@@ -168,14 +174,14 @@ def _meet(camera: Camera, school: School, cast: Cast) -> None:
     _open(lin, school)
     _both(camera, lin, "prejoin")
     lin.locator("#join-button").click()
-    wait_phase(lin, "in")
+    wait_phase(lin, "in", seconds=PATIENCE)
     _both(camera, lin, "room-alone")
 
     guest = cast.context(lins, "").new_page()
     _open(guest, school, "personal")
     _both(camera, guest, "prejoin-guest")
     guest.locator("#join-button").click()
-    wait_phase(guest, "lobby")
+    wait_phase(guest, "lobby", seconds=PATIENCE)
     _both(camera, guest, "lobby")
 
     sara = cast.context(cast.browser(SARA), "sara").new_page()
@@ -184,7 +190,7 @@ def _meet(camera: Camera, school: School, cast: Cast) -> None:
     for page in (sara, wang):
         _open(page, school)
         page.locator("#join-button").click()
-        wait_phase(page, "lobby")
+        wait_phase(page, "lobby", seconds=PATIENCE)
     lin.locator("#ctl-people").click()
     lin.wait_for_timeout(6500)  # the toasts about who waits
     _both(camera, lin, "room-waiting")
@@ -193,12 +199,12 @@ def _meet(camera: Camera, school: School, cast: Cast) -> None:
             "button", name=re.compile("^Let .* in$")
         ).click()
     for page in (sara, wang):
-        wait_phase(page, "in")
+        wait_phase(page, "in", seconds=PATIENCE)
     lin.locator("#panel-close").click()
     _talk(camera, lin, sara, wang)
     lin.locator("#ctl-people").click()
     lin.locator("#admit-all").click()
-    wait_phase(guest, "in")
+    wait_phase(guest, "in", seconds=PATIENCE)
     guest.locator("#ctl-camera").click()
     guest.locator("#ctl-mic").click()
     _phone(camera, school, cast, lin, wang)
@@ -209,8 +215,9 @@ def _meet(camera: Camera, school: School, cast: Cast) -> None:
 def _wait_for_pictures(page: Page, count: int) -> None:
     """`count` tiles show moving pictures."""
     page.wait_for_function(
-        "(count) => [...document.querySelectorAll('.tile video')].filter((v) => v.videoWidth && v.checkVisibility()).length >= count",
-        arg=count, timeout=40_000,
+        """(count) => [...document.querySelectorAll('.tile video')]
+            .filter((video) => video.videoWidth && video.checkVisibility()).length >= count""",
+        arg=count,
     )  # fmt: skip
 
 
@@ -245,11 +252,11 @@ def _phone(camera: Camera, school: School, cast: Cast, lin: Page, wang: Page) ->
     _open(tom, school)
     tom.locator("#join-name").fill("Tom B.")
     tom.locator("#join-button").click()
-    wait_phase(tom, "lobby")
+    wait_phase(tom, "lobby", seconds=PATIENCE)
     lin.locator("#people li", has_text="Tom B.").first.get_by_role(
         "button", name=re.compile("^Let .* in$")
     ).click()
-    wait_phase(tom, "in")
+    wait_phase(tom, "in", seconds=PATIENCE)
     lin.wait_for_timeout(7000)
     _both(camera, lin, "room-people")
     lin.locator("#panel-close").click()
@@ -269,12 +276,12 @@ def _phone(camera: Camera, school: School, cast: Cast, lin: Page, wang: Page) ->
 
 def _record(camera: Camera, lin: Page, sara: Page, wang: Page, guest: Page) -> None:
     lin.locator("#ctl-record").click()
-    expect(lin.locator("#room-rec")).to_be_visible(timeout=20_000)
+    expect(lin.locator("#room-rec")).to_be_visible(timeout=PATIENCE * 1000)
     _both(camera, lin, "room-recording-started")
     lin.wait_for_timeout(6000)
     _both(camera, lin, "room")
     sara.locator("#ctl-share").click()
-    lin.locator("article.tile[data-source=screen] video").wait_for(timeout=30_000)
+    lin.locator("article.tile[data-source=screen] video").wait_for()
     lin.wait_for_timeout(4000)
     _both(camera, lin, "room-sharing")
     _both(camera, sara, "room-sharing-own")
@@ -290,7 +297,7 @@ def _record(camera: Camera, lin: Page, sara: Page, wang: Page, guest: Page) -> N
         _both(camera, lin, name)
         lin.keyboard.press("Escape")
     guest.locator("#ctl-leave").click()
-    wait_phase(guest, "left")
+    wait_phase(guest, "left", seconds=PATIENCE)
     _both(camera, guest, "room-left")
 
 
@@ -300,5 +307,5 @@ def _end(camera: Camera, lin: Page, sara: Page, wang: Page) -> None:
     _both(camera, lin, "room-end-question")
     lin.locator("#confirm-yes").click()
     for page in (lin, sara):
-        wait_phase(page, "ended")
+        wait_phase(page, "ended", seconds=PATIENCE)
     _both(camera, sara, "room-ended")

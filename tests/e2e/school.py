@@ -1,4 +1,4 @@
-"""Every page of a portal that holds the demo school: where it is, who looks at it, what is done there first."""
+"""Every page of a portal with the demo school: where it is, who looks, what is done there first."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def fill(stack: PortalStack) -> School:
 
 @dataclass(frozen=True)
 class Shown:
-    """A page: `path` as School.url takes it, `who` looks (nobody: ""), `steps` bring it into the state meant."""
+    """A page: `path` as School.url takes it, `who` looks (nobody: ""), `steps` bring it into its state."""
 
     name: str
     path: str

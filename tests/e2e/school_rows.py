@@ -50,7 +50,7 @@ def book_soon(teacher: User) -> Meeting:
         starts_at=(timezone.now() + SOON).replace(second=0, microsecond=0),
         duration_minutes=60,
         time_zone=settings.TIME_ZONE,
-        description="Two slits, one wave tank. Please bring your laptop: we measure the distance of the minima together.",
+        description="Two slits, one wave tank. Bring your laptop: we measure the distance of the minima.",
         attendees=[
             *(Attendee(email, user.name, user, False) for email, user in people.items()),
             Attendee(*GUEST),
@@ -65,7 +65,7 @@ def book_soon(teacher: User) -> Meeting:
 
 
 def unfinished_recordings(session: Session) -> dict[str, str]:
-    """One that is being composed and one that failed; keys by state. They look claimed, so nothing touches them."""
+    """One being composed and one that failed; keys by state. They look claimed, so nothing touches them."""
     made = {}
     for state, progress, error in (("composing", 0.42, ""), ("failed", 0.0, "No space left on device")):
         started = session.started_at + dt.timedelta(minutes=3)
