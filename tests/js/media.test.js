@@ -90,6 +90,11 @@ test("a picture that stays away is named, and when all do the connection is made
   dog.look(counts(20, 5), 22_000);
   assert.equal(dog.look(counts(20, 5), 40_000).heal, false, "not again so soon");
   assert.equal(dog.look(counts(20, 5), 66_000).heal, true);
+  dog.look(counts(20, 5), 68_000);
+  assert.equal(dog.look(counts(20, 5), 120_000).heal, false, "what did not help is tried less often");
+  dog.look(counts(21, 5), 122_000);
+  dog.look(counts(21, 5), 130_000);
+  assert.equal(dog.look(counts(21, 5), 140_000).heal, true, "after pictures came, the patience is new");
 });
 
 test("nobody expected is nobody missing", () => {

@@ -47,10 +47,12 @@ export class App {
    */
   async join(name, { takeover = false, listenOnly = false } = {}) {
     performance.mark("join-click");
-    if (listenOnly) await this.local.stop();
+    // Not awaited: the browser's question about the devices may still stand unanswered.
+    if (listenOnly) this.local.stop();
+    const { mic, camera } = listenOnly ? { mic: false, camera: false } : this.ownFlags;
     this.store.dispatch({ type: "phase", phase: "joining" });
     try {
-      await this.room.join({ name, mic: this.local.micOn, camera: this.local.cameraOn }, { takeover });
+      await this.room.join({ name, mic, camera }, { takeover });
     } catch (error) {
       this.store.dispatch({ type: "phase", phase: "prejoin" });
       throw error;
@@ -58,17 +60,18 @@ export class App {
   }
 
   async toggleMic() {
-    const on = await this.local.setMic(!this.local.micOn);
-    this.choices.remember({ mic: on });
-    if (!on && this.local.micError) this.#deviceTrouble("mic");
+    const wanted = !this.local.micOn;
+    const on = await this.local.setMic(wanted);
+    this.choices.remember({ mic: wanted });
+    if (wanted && !on) this.#deviceTrouble("mic");
     await this.#tell({ mic: on });
   }
 
   async toggleCamera() {
     const wanted = !this.local.cameraOn;
     const on = await this.local.setCamera(wanted);
-    this.choices.remember({ camera: on });
-    if (wanted && this.local.cameraError) this.#deviceTrouble("camera");
+    this.choices.remember({ camera: wanted });
+    if (wanted && !on) this.#deviceTrouble("camera");
     await this.#tell({ camera: on });
   }
 
@@ -125,7 +128,7 @@ export class App {
     if (Object.keys(change).length > 0) await this.#tell(change);
   }
 
-  /** After a device went away by itself. */
+  /** After devices came or went by themselves. */
   tellFlags() {
     return this.#tell(this.ownFlags);
   }

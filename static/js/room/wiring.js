@@ -74,6 +74,8 @@ function wireRoom({ app, news, wake, prejoin }) {
   });
   room.on("rejoinFailed", (error) => {
     room.giveUp();
+    media.stop();
+    wake.want(false);
     store.dispatch({ type: "phase", phase: "prejoin" });
     prejoin.showProblem(refusalWords(error));
   });
@@ -197,4 +199,7 @@ async function start({ app, prejoin }) {
   }
   room.connection.open();
   await opened;
+  await local.idle();
+  // Who joined before answering the browser's question is heard and seen from now on.
+  await app.tellFlags();
 }

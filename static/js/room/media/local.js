@@ -129,6 +129,11 @@ export class LocalMedia extends Emitter {
     });
   }
 
+  /** When all that was asked so far is done. */
+  idle() {
+    return this.#enqueue(async () => {});
+  }
+
   /** The picture of the screen goes on. */
   stopScreenAudio() {
     return this.#enqueue(async () => this.#put("screen_audio", null));

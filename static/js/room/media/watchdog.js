@@ -8,11 +8,13 @@
 const NAMED_AFTER = 6_000;
 const HEALED_AFTER = 12_000;
 const HEAL_PAUSE = 45_000;
+const LONGEST_PAUSE = 600_000;
 
 export class Watchdog {
   /** @type {Map<string, {packets: number, since: number}>} */
   #seen = new Map();
   #healedAt = -Infinity;
+  #pause = HEAL_PAUSE;
 
   /**
    * @param {Count[]} counts one for each participant whose camera should be seen
@@ -24,12 +26,16 @@ export class Watchdog {
     const seen = new Map();
     for (const { participant, packets } of counts) {
       const before = this.#seen.get(participant);
-      seen.set(participant, before && before.packets === packets ? before : { packets, since: now });
+      const isSame = before !== undefined && before.packets === packets;
+      if (before && !isSame) this.#pause = HEAL_PAUSE;
+      seen.set(participant, isSame ? before : { packets, since: now });
     }
     this.#seen = seen;
     const silent = (/** @type {number} */ limit) => [...seen].filter(([, { since }]) => now - since >= limit);
-    const heal = seen.size > 0 && silent(HEALED_AFTER).length === seen.size && now - this.#healedAt >= HEAL_PAUSE;
+    const heal = seen.size > 0 && silent(HEALED_AFTER).length === seen.size && now - this.#healedAt >= this.#pause;
     if (heal) {
+      // When it does not help, the fault is elsewhere: try less and less.
+      if (this.#healedAt > 0) this.#pause = Math.min(this.#pause * 2, LONGEST_PAUSE);
       this.#healedAt = now;
       this.#seen = new Map();
     }

@@ -16,13 +16,16 @@ const SMALL = 8;
 const PREVIEW = 90;
 
 export class News {
-  /** @type {Map<string, () => void>} who waits → closes their toast */
-  #knocks = new Map();
+  /** Takes the toast away that says who waits. */
+  #closeKnock = () => {};
 
   /** @param {App} app @param {Sounds} sounds */
   constructor(app, sounds) {
     this.app = app;
     this.sounds = sounds;
+    app.store.watch((state) => state.panel, (panel) => {
+      if (panel === "people") this.#closeKnock(); // the list shows who waits
+    });
   }
 
   /** @param {string} type @param {any} data @param {State} before the state without this event */
@@ -33,8 +36,8 @@ export class News {
       "participant.joined": () => this.#joined(data.participant, before),
       "participant.updated": () => this.#updated(data.participant, before),
       "participant.left": () => this.#left(data, before),
-      "lobby.waiting": () => this.#waiting(data.participant),
-      "lobby.left": () => this.#forgetKnock(data.id),
+      "lobby.waiting": () => this.#knock(),
+      "lobby.left": () => this.#lobbyShrank(),
       "chat.message": () => this.#message(data.message, before),
       "recording.changed": () => this.#recording(data.recording, before),
       "you.muted": () => this.#muted(data.source, data.by),
@@ -47,12 +50,12 @@ export class News {
   entered(state) {
     say(fill(gettext("You are in the meeting %(title)s."), { title: state.meeting.title }));
     if (isRecording(state)) this.#recordingStarted(state.recording?.started_by ?? "");
-    for (const person of state.lobby) this.#waiting(person);
+    this.#knock();
   }
 
   /** @param {Participant} person @param {State} before */
   #joined({ id, name }, before) {
-    this.#forgetKnock(id);
+    if (before.lobby.some((waiting) => waiting.id === id)) this.#lobbyShrank();
     if (before.participants[id] || id === before.you?.id) return;
     say(fill(gettext("%(name)s joined"), { name }));
     if (Object.keys(before.participants).length < SMALL) this.sounds.play("join", 0.08);
@@ -82,27 +85,33 @@ export class News {
     say(fill(words[/** @type {"removed"} */ (reason)] ?? gettext("%(name)s left"), { name }));
   }
 
-  /** @param {Participant} person */
-  #waiting({ id, name }) {
-    if (this.#knocks.has(id)) return;
-    const words = fill(gettext("%(name)s asks to join"), { name });
+  /** One toast for all who wait, however many. */
+  #knock() {
+    const { lobby, panel } = this.app.state;
+    if (lobby.length === 0) return;
     this.sounds.play("knock", 0.16);
-    const close = toast(words, {
-      icon: "door-open",
-      seconds: 0,
-      key: `knock-${id}`,
-      actions: [
-        { label: gettext("Let in"), run: () => this.app.admit(id), primary: true },
-        { label: gettext("Show"), run: () => this.app.store.dispatch({ type: "panel", panel: "people" }) },
-      ],
-    });
-    this.#knocks.set(id, close);
+    if (panel !== "people") this.#showKnock();
   }
 
-  /** @param {string} id */
-  #forgetKnock(id) {
-    this.#knocks.get(id)?.();
-    this.#knocks.delete(id);
+  #showKnock() {
+    const { app } = this;
+    const { lobby } = app.state;
+    const [first] = lobby;
+    const show = { label: gettext("Show"), run: () => app.store.dispatch({ type: "panel", panel: "people" }) };
+    const words = lobby.length === 1
+      ? fill(gettext("%(name)s asks to join"), { name: first.name })
+      : fill(ngettext("%(count)s person asks to join", "%(count)s people ask to join", lobby.length), { count: lobby.length });
+    const letIn = lobby.length === 1
+      ? { label: gettext("Let in"), run: () => app.admit(first.id), primary: true }
+      : { label: gettext("Let all in"), run: () => app.admitAll(), primary: true };
+    this.#closeKnock = toast(words, { icon: "door-open", seconds: 0, key: "knock", actions: [letIn, show] });
+  }
+
+  /** Somebody who waited was let in, refused, or went away. */
+  #lobbyShrank() {
+    const isShown = document.querySelector('.toast[data-key="knock"]') !== null;
+    this.#closeKnock();
+    if (isShown && this.app.state.lobby.length > 0) this.#showKnock();
   }
 
   /** @param {Message} message @param {State} before */

@@ -1,6 +1,6 @@
 import { handOrder, people, sharers, spotlight } from "../state/selectors.js";
 import { arrangeGrid, arrangeStage, bringForward } from "./layout.js";
-import { block } from "./dom.js";
+import { block, button, fill, setText } from "./dom.js";
 import { Tile } from "./tile.js";
 
 /**
@@ -9,6 +9,7 @@ import { Tile } from "./tile.js";
  * @import { State } from "../state/initial.js"
  * @import { Participant } from "../types.js"
  * @import { Arrival } from "../media/subscriber.js"
+ * @import { Rect } from "./layout.js"
  * @typedef {{key: string, participant: Participant, source: "camera" | "screen"}} Wanted
  */
 
@@ -30,6 +31,8 @@ export class Tiles {
     this.app = app;
     this.stage = block("stage");
     this.host = block("tiles");
+    this.rest = button("hidden-people");
+    this.rest.addEventListener("click", () => app.togglePanel("people"));
     new ResizeObserver(() => this.#place()).observe(this.stage);
     app.store.subscribe((state, before) => {
       const keys = /** @type {(keyof State)[]} */ (Object.keys(state));
@@ -125,6 +128,7 @@ export class Tiles {
     const isScrolling = total > height + 1;
     this.#setHeight(isScrolling ? total : height, isScrolling);
     const order = isScrolling ? bringForward(this.#order, fit, this.#speakerKeys()) : this.#order;
+    this.rest.hidden = true;
     order.forEach((key, index) => this.#tiles.get(key)?.place(rects[index], false));
     this.#tabOrder(order);
   }
@@ -135,9 +139,19 @@ export class Tiles {
     const { stage, strip } = arrangeStage(others.length, width, height);
     this.#setHeight(height, false);
     this.#tiles.get(large)?.place(stage, false);
-    const order = bringForward(others, strip.length, this.#speakerKeys());
+    const own = `${this.app.state.you?.id} camera`;
+    const order = bringForward(others, strip.length, [...this.#speakerKeys(), own]);
     order.forEach((key, index) => this.#tiles.get(key)?.place(strip[index] ?? stage, index >= strip.length));
     this.#tabOrder([large, ...order]);
+    this.#showRest(others.length - strip.length, stage);
+  }
+
+  /** Nobody is hidden without a word. @param {number} count @param {Rect} stage */
+  #showRest(count, stage) {
+    this.rest.hidden = count <= 0;
+    setText(this.rest, fill(ngettext("%(count)s more", "%(count)s more", count), { count: `+${count}` }));
+    this.rest.style.setProperty("--right", `${this.stage.clientWidth - stage.x - stage.width}px`);
+    this.rest.style.setProperty("--bottom", `${this.stage.clientHeight - stage.y - stage.height}px`);
   }
 
   #speakerKeys() {
