@@ -4,7 +4,7 @@ PY := .venv/bin/python
 PYTEST := $(PY) -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test run demo doctor test test-postgres lint bench lock clean
+.PHONY: help setup setup-test run demo doctor test test-postgres lint messages bench lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -39,6 +39,11 @@ test-postgres: setup-test ## the tests that use the database, on a real PostgreS
 
 lint: setup-test ## ruff, mypy, djlint, tsc, and that generated files are of today
 	@sh tools/lint.sh
+
+# Needs Debian's gettext. Names of files without lines: fewer differences.
+messages: setup ## take new strings into the catalogues to translate
+	for domain in django djangojs; do $(PY) manage.py makemessages -l zh_Hans -d $$domain --no-wrap --no-obsolete --add-location file \
+		--ignore .venv --ignore node_modules --ignore 'static/vendor/*' --ignore var --ignore tests || exit 1; done
 
 bench: setup-test ## cost of forwarding and time to the first picture
 	$(PY) -m benchmarks

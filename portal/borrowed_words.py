@@ -1,12 +1,12 @@
 """Words of Django and allauth on our pages whose Chinese there is missing, clumsy or wrong.
 
-Named here so that `makemessages` takes them into our own catalogue, which wins over theirs. Nothing imports this
-file; the marked words must be exactly those of the libraries.
+Named here so that `makemessages` takes them into our own catalogue, which wins over theirs. Only tests
+import this file; the marked words must be exactly those of the libraries.
 """
 
 from __future__ import annotations
 
-from django.utils.translation import gettext_noop
+from django.utils.translation import gettext_noop, ngettext_lazy
 
 WEEKDAYS = (
     gettext_noop("Mon"),
@@ -16,6 +16,14 @@ WEEKDAYS = (
     gettext_noop("Fri"),
     gettext_noop("Sat"),
     gettext_noop("Sun"),
+)
+
+PASSWORDS = (
+    ngettext_lazy(
+        "This password is too short. It must contain at least %d character.",
+        "This password is too short. It must contain at least %d characters.",
+        1,
+    ),
 )
 
 FIELDS = (
