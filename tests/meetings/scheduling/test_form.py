@@ -127,12 +127,16 @@ def test_nothing_typed_is_lost(staff_client: Client) -> None:
     response = staff_client.post(
         "/meetings/new/",
         filled(
-            title="", attendees="anna@example.org, nobody", agenda_title=["Kept <item>"], agenda_minutes=["7"]
+            title="",
+            attendees="anna@example.org, nobody",
+            agenda_title=["Kept <item>", "", ""],
+            agenda_minutes=["7", "", ""],
         ),
     )
     page = response.content.decode()
     assert "anna@example.org, nobody" in page
     assert 'value="Kept &lt;item&gt;"' in page
+    assert page.count('name="agenda_title"') == 2, "the item and one spare row"
     assert "“nobody” is not an e-mail address" in page
 
 
