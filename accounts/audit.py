@@ -25,7 +25,9 @@ def record(
     """
     before, after = before or {}, after or {}
     changed = {
-        key: [before.get(key), after.get(key)] for key in {**before, **after} if before.get(key) != after.get(key)
+        key: [before.get(key), after.get(key)]
+        for key in {**before, **after}
+        if before.get(key) != after.get(key)
     }
     return AuditEntry.objects.create(
         actor=user,

@@ -24,14 +24,21 @@ def validate_time_zone(value: str) -> None:
 class Department(models.Model):
     name = models.CharField(_("name"), max_length=120)
     parent = models.ForeignKey(
-        "self", verbose_name=_("part of"), null=True, blank=True, on_delete=models.PROTECT, related_name="children"
+        "self",
+        verbose_name=_("part of"),
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="children",
     )
 
     class Meta:
         verbose_name = _("department")
         verbose_name_plural = _("departments")
         ordering = ["name"]
-        constraints = [models.UniqueConstraint(fields=["parent", "name"], name="department_name_once_per_parent")]
+        constraints = [
+            models.UniqueConstraint(fields=["parent", "name"], name="department_name_once_per_parent")
+        ]
 
     def __str__(self) -> str:
         return self.name
@@ -72,7 +79,12 @@ class User(AbstractBaseUser, PermissionsMixin):
     language = models.CharField(_("language"), max_length=10, blank=True, choices=settings.LANGUAGES)
     time_zone = models.CharField(_("time zone"), max_length=64, blank=True, validators=[validate_time_zone])
     department = models.ForeignKey(
-        Department, verbose_name=_("department"), null=True, blank=True, on_delete=models.SET_NULL, related_name="people"
+        Department,
+        verbose_name=_("department"),
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="people",
     )
     is_active = models.BooleanField(_("active"), default=True)
     is_staff = models.BooleanField(_("may open the administration"), default=False, editable=False)
@@ -121,9 +133,16 @@ class ClassGroup(models.Model):
 
     name = models.CharField(_("name"), max_length=120)
     department = models.ForeignKey(
-        Department, verbose_name=_("department"), null=True, blank=True, on_delete=models.SET_NULL, related_name="classes"
+        Department,
+        verbose_name=_("department"),
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="classes",
     )
-    members = models.ManyToManyField(User, through="ClassMembership", related_name="classes", verbose_name=_("members"))
+    members = models.ManyToManyField(
+        User, through="ClassMembership", related_name="classes", verbose_name=_("members")
+    )
 
     class Meta:
         verbose_name = _("class")
@@ -139,8 +158,12 @@ class ClassMembership(models.Model):
         TEACHER = "teacher", _("Teacher")
         STUDENT = "student", _("Student")
 
-    class_group = models.ForeignKey(ClassGroup, on_delete=models.CASCADE, related_name="memberships", verbose_name=_("class"))
-    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="memberships", verbose_name=_("person"))
+    class_group = models.ForeignKey(
+        ClassGroup, on_delete=models.CASCADE, related_name="memberships", verbose_name=_("class")
+    )
+    user = models.ForeignKey(
+        User, on_delete=models.CASCADE, related_name="memberships", verbose_name=_("person")
+    )
     role = models.CharField(_("role"), max_length=10, choices=Role.choices, default=Role.STUDENT)
 
     class Meta:
@@ -156,7 +179,9 @@ class AuditEntry(models.Model):
     """Who did what to which object, from where. Written by services, never changed."""
 
     at = models.DateTimeField(_("time"), default=timezone.now, db_index=True)
-    actor = models.ForeignKey(User, verbose_name=_("person"), null=True, on_delete=models.SET_NULL, related_name="+")
+    actor = models.ForeignKey(
+        User, verbose_name=_("person"), null=True, on_delete=models.SET_NULL, related_name="+"
+    )
     actor_label = models.CharField(_("by"), max_length=200)
     verb = models.CharField(pgettext_lazy("audit", "action"), max_length=60, db_index=True)
     target_type = models.CharField(_("kind of object"), max_length=60)

@@ -45,10 +45,18 @@ class Actor:
             return Role.HOST
         participant = self.participant
         if participant is not None and participant.session.meeting_id == meeting.pk:
-            if participant.state in (Participant.State.REMOVED, Participant.State.REFUSED, Participant.State.LOBBY):
+            if participant.state in (
+                Participant.State.REMOVED,
+                Participant.State.REFUSED,
+                Participant.State.LOBBY,
+            ):
                 return Role.OUTSIDER
             return Role(participant.role)
-        if self.invitation is not None and self.invitation.meeting_id == meeting.pk and not self.invitation.revoked_at:
+        if (
+            self.invitation is not None
+            and self.invitation.meeting_id == meeting.pk
+            and not self.invitation.revoked_at
+        ):
             return Role(self.invitation.role)
         if self.user is not None:
             invitation = Invitation.objects.filter(meeting=meeting, user=self.user, revoked_at=None).first()

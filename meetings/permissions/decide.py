@@ -42,7 +42,11 @@ def decide(actor: Actor, capability: Capability, meeting: Meeting) -> Decision:
     # An administrator who is also invited keeps what administrators may do.
     if role not in roles and not (Role.ADMIN in roles and _is_admin(actor)):
         who = str(WHO_DECIDES.get(capability, HOSTS_DECIDE))
-        message = _("You have no part in this meeting.") if role is Role.OUTSIDER else _("Your role does not allow this.")
+        message = (
+            _("You have no part in this meeting.")
+            if role is Role.OUTSIDER
+            else _("Your role does not allow this.")
+        )
         return Decision(False, capability, message, who)
     if capability is Capability.RECORDING_CONTROL and not meeting.recording_enabled:
         return Decision(
