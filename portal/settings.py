@@ -9,7 +9,6 @@ from pathlib import Path
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from csp.constants import NONCE, SELF
-from django.utils.translation import gettext_lazy as _
 
 from portal import env
 
@@ -25,7 +24,9 @@ try:
     SECRET_KEY = ENV["SECRET_KEY"] or env.private_secret(DATA_DIR / "secrets", "secret_key")
     MEDIA_SECRET = ENV["MEDIA_SECRET"] or env.private_secret(DATA_DIR / "secrets", "media_secret")
 except OSError as error:
-    sys.exit(f"DATA_DIR={DATA_DIR} cannot be written ({error.strerror or error}): choose another with DATA_DIR=…")
+    sys.exit(
+        f"DATA_DIR={DATA_DIR} cannot be written ({error.strerror or error}): choose another with DATA_DIR=…"
+    )
 
 DEBUG = ENV["DEBUG"]
 HOST, PORT = ENV["HOST"], ENV["PORT"]
@@ -96,7 +97,11 @@ TEMPLATES = [
                 "django.contrib.messages.context_processors.messages",
                 "portal.context.site",
             ],
-            "builtins": ["portal.templatetags.plenum", "django.templatetags.i18n", "django.templatetags.static"],
+            "builtins": [
+                "portal.templatetags.plenum",
+                "django.templatetags.i18n",
+                "django.templatetags.static",
+            ],
         },
     }
 ]
@@ -133,6 +138,7 @@ else:
         }
     }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
 
 # --- broker: channel layer, Celery, locks ---------------------------------------------------------
 def _embedded_redis_url() -> str:
@@ -179,8 +185,14 @@ CELERY_BEAT_SCHEDULE = {
 
 # --- people ---------------------------------------------------------------------------------------
 AUTH_USER_MODEL = "accounts.User"
-AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "allauth.account.auth_backends.AuthenticationBackend"]
-PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher", "django.contrib.auth.hashers.PBKDF2PasswordHasher"]
+AUTHENTICATION_BACKENDS = [
+    "axes.backends.AxesStandaloneBackend",
+    "allauth.account.auth_backends.AuthenticationBackend",
+]
+PASSWORD_HASHERS = [
+    "django.contrib.auth.hashers.Argon2PasswordHasher",
+    "django.contrib.auth.hashers.PBKDF2PasswordHasher",
+]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
@@ -262,7 +274,10 @@ SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SITE
 # Several copies on one host name must not sign each other out: cookies do not tell ports apart.
-SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = f"plenum_session_{_public.port or PORT}", f"plenum_csrf_{_public.port or PORT}"
+SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = (
+    f"plenum_session_{_public.port or PORT}",
+    f"plenum_csrf_{_public.port or PORT}",
+)
 SECURE_HSTS_SECONDS = 31536000 if SECURE_SITE else 0
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
