@@ -29,7 +29,7 @@ class Refused(PermissionDenied):
     """A refusal with its reason; pages show it with status 403, the room protocol as `forbidden`."""
 
     def __init__(self, decision: Decision) -> None:
-        super().__init__(decision.message)
+        super().__init__(" ".join(part for part in (decision.message, decision.who) if part))
         self.decision = decision
 
 
