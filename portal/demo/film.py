@@ -13,6 +13,7 @@ from fractions import Fraction
 import av
 import numpy as np
 from aiortc.codecs.vpx import Vp8Encoder
+from django.utils import timezone
 from PIL import Image, ImageDraw
 
 from media_gateway.recorder import feed
@@ -37,7 +38,10 @@ COLOURS = (
 
 
 def film(session: Session) -> Recording:
-    """A recording of `session`, composed when this returns. Raises what the composer raises."""
+    """A recording of `session`, composed when this returns or, if a running portal took it, soon after.
+
+    Raises what the composer raises.
+    """
     people = list(session.participants.exclude(joined_at=None).order_by("joined_at")[:3])
     started = session.started_at + dt.timedelta(minutes=4)
     recording = Recording.objects.create(
@@ -46,12 +50,15 @@ def film(session: Session) -> Recording:
         started_at=started,
         stopped_at=started + dt.timedelta(seconds=SECONDS),
         started_by=people[0],
+        # Looks claimed until its tracks are written: a running portal would compose what is there so far.
+        claimed_at=timezone.now(),
     )
     recording.directory.mkdir(parents=True, mode=0o700)
     start_ns = int(started.timestamp()) * SECOND_NS
     for number, person in enumerate(people):
         _camera(recording, 2 * number, person, start_ns)
         _microphone(recording, 2 * number + 1, person, start_ns, pitch=(220, 330, 277)[number])
+    Recording.objects.filter(pk=recording.pk).update(claimed_at=None)
     compose_recording(recording.pk)
     recording.refresh_from_db()
     return recording
