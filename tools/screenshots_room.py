@@ -122,7 +122,7 @@ class Cast:
         return self.browsers[-1]
 
     def context(
-        self, browser: Browser, who: str, *, phone: bool = False, **options: object
+        self, browser: Browser, who: str, *, phone: bool = False, **options: Any
     ) -> BrowserContext:
         made = self.school.context(
             browser, who, viewport=NARROW if phone else WIDE, timezone_id=self.zone, reduced_motion="reduce",
@@ -164,7 +164,11 @@ def _both(camera: Camera, page: Page, name: str, before: Callable[[], None] | No
 
 def _meet(camera: Camera, school: School, cast: Cast) -> None:
     lins = cast.browser(LIN)
-    for suffix, options in (("-dark", {"color_scheme": "dark"}), ("-zh", {"language": "zh-hans"})):
+    looks: tuple[tuple[str, dict[str, Any]], ...] = (
+        ("-dark", {"color_scheme": "dark"}),
+        ("-zh", {"language": "zh-hans"}),
+    )
+    for suffix, options in looks:
         context = cast.context(lins, "lin", **options)
         page = context.new_page()
         _open(page, school)
