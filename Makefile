@@ -4,7 +4,7 @@ PY := .venv/bin/python
 PYTEST := $(PY) -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test run demo doctor test test-postgres lint messages bench lock clean
+.PHONY: help setup setup-test run demo doctor test test-postgres lint screenshots messages bench lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -44,6 +44,9 @@ lint: setup-test ## ruff, mypy, djlint, tsc, and that generated files are of tod
 messages: setup ## take new strings into the catalogues to translate
 	for domain in django djangojs; do $(PY) manage.py makemessages -l zh_Hans -d $$domain --no-wrap --no-obsolete --add-location file \
 		--ignore .venv --ignore node_modules --ignore 'static/vendor/*' --ignore var --ignore tests || exit 1; done
+
+screenshots: setup-test ## pictures of every page into docs/screenshots (some minutes); ARGS="--only 'room*'"
+	$(PY) tools/screenshots.py $(ARGS)
 
 bench: setup-test ## cost of forwarding and time to the first picture
 	$(PY) -m benchmarks
