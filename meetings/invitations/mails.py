@@ -52,16 +52,16 @@ class Shown:
         return cls(meeting.title, meeting.description, meeting.starts_at, meeting.ends_at, meeting.time_zone)
 
 
-def day_text(moment: dt.datetime) -> str:
-    """ "Monday 23 November 2026" of an aware time, in its zone and the active language."""
-    return formats.date_format(moment, pgettext("date format", "l j F Y"))
+def moment_text(moment: dt.datetime) -> str:
+    """ "Monday 23 November 2026, 10:00" of an aware time, in its zone and the active language."""
+    return formats.date_format(moment, pgettext("date format", "l j F Y, H:i"))
 
 
 def when_text(start: dt.datetime, end: dt.datetime, zone: zoneinfo.ZoneInfo) -> str:
     """ "Monday 23 November 2026, 10:00 – 11:00 (Asia/Shanghai)"; two dates if it ends on another day."""
     first, last = start.astimezone(zone), end.astimezone(zone)
-    until = f"{last:%H:%M}" if first.date() == last.date() else f"{day_text(last)}, {last:%H:%M}"
-    return f"{day_text(first)}, {first:%H:%M} – {until} ({zone.key.replace('_', ' ')})"
+    until = f"{last:%H:%M}" if first.date() == last.date() else moment_text(last)
+    return f"{moment_text(first)} – {until} ({zone.key.replace('_', ' ')})"
 
 
 def queue_requests(meeting: Meeting, invitations: Sequence[Invitation]) -> list[OutboxMail]:
@@ -163,7 +163,7 @@ def _queue(
             text = render_to_string(f"emails/{template}.txt", page)
             html = render_to_string(f"emails/{template}.html", page)
             calendars = PersonalCalendars(meeting, method=method, invited=invited, note=note)
-            line = subject(meeting, f"{day_text(local)}, {local:%H:%M}")
+            line = subject(meeting, moment_text(local))
             for invitation in readers:
                 url, name = personal_link(invitation), invitation.display_name
                 drafts.append(

@@ -5,13 +5,14 @@ from __future__ import annotations
 import datetime as dt
 import html
 import re
+from collections.abc import Iterator
 from types import SimpleNamespace
 
 import pytest
 from django.core import mail
 from django.test import Client
 from django.urls import reverse
-from django.utils import timezone
+from django.utils import timezone, translation
 
 from meetings.invitations.models import OutboxMail
 from meetings.minutes import tasks
@@ -37,6 +38,13 @@ def seen(page: str) -> str:
 
 def english_in(text: str) -> list[str]:
     return ENGLISH.findall(re.sub(r"\S+(?:://|@)\S+", "", text))
+
+
+@pytest.fixture(autouse=True)
+def _own_language() -> Iterator[None]:
+    """A request leaves its language behind in the thread."""
+    with translation.override("en"):
+        yield
 
 
 @pytest.fixture
@@ -169,7 +177,8 @@ def test_mails_about_a_meeting(school: SimpleNamespace, settings) -> None:  # ty
         attendees=[Attendee(lin.email)],
     )
     invitation = OutboxMail.objects.get(to_email=lin.email)
-    assert re.fullmatch(r"会议邀请：例会，\d+年3月1日 星期., 17:00", invitation.subject)
+    assert re.fullmatch(r"会议邀请：例会，\d+年3月1日 星期. 17:00", invitation.subject)
+    assert re.search(r"时间: \d+年3月1日 星期. 17:00 – 17:45 \(Asia/Shanghai\)", invitation.text)
     told = OutboxMail.objects.get(to_email=school.wang.email, kind="minutes")
     assert told.subject == "会议纪要：已结束的会"
     for one in (invitation, told):
