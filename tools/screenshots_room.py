@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from PIL import Image, ImageDraw, ImageFilter
+from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, Page, Playwright, expect
 
 from tests.e2e.codes import RED, Person, write_microphone
 from tests.e2e.conftest import FLAGS, chromium_path
 from tests.e2e.room import wait_phase
 from tests.e2e.school import School
+from tools.screenshots_camera import LIN, SARA, TOM, WANG, Look, write_camera
 
 if TYPE_CHECKING:
     from tools.screenshots import Camera
 
-WIDTH, HEIGHT, RATE, SECONDS = 640, 360, 8, 4
 HUSHED = Person(1, (0, 0, 0), 0)  # a tone of 0 Hz: nothing to hear
 WIDE, NARROW = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
 
@@ -55,53 +53,6 @@ navigator.mediaDevices.getDisplayMedia = async () => {
 """
 
 
-@dataclass(frozen=True)
-class Look:
-    """What somebody's camera shows: a figure before a gradient of two RGB colours."""
-
-    top: tuple[int, int, int]
-    bottom: tuple[int, int, int]
-    speaks: bool = False
-
-
-LIN = Look((86, 124, 138), (38, 52, 66))
-SARA = Look((196, 148, 104), (94, 60, 52), speaks=True)
-WANG = Look((112, 146, 106), (42, 66, 60))
-TOM = Look((140, 120, 168), (54, 46, 84))
-
-
-def write_camera(path: Path, look: Look) -> Path:
-    """A looping .y4m file (4:2:0, BT.601): somebody sways a little before lights out of focus."""
-    blend = np.linspace(0, 1, HEIGHT)[:, None, None]
-    ground = (np.array(look.top) * (1 - blend) + np.array(look.bottom) * blend).repeat(WIDTH, axis=1)
-    base = Image.fromarray(ground.astype(np.uint8))
-    random = np.random.default_rng(sum(look.top))
-    lights = [(random.uniform(0, WIDTH), random.uniform(0, 240), random.uniform(20, 60)) for _ in range(8)]
-    white = Image.new("RGB", (WIDTH, HEIGHT), "white")
-    dark = Image.new("RGB", (WIDTH, HEIGHT), tuple(part // 2 for part in look.bottom))
-    with path.open("wb") as file:
-        file.write(f"YUV4MPEG2 W{WIDTH} H{HEIGHT} F{RATE}:1 Ip A1:1 C420jpeg\n".encode())
-        for step in range(RATE * SECONDS):
-            turn = 2 * np.pi * step / (RATE * SECONDS)
-            glow = Image.new("L", (WIDTH, HEIGHT))
-            pen = ImageDraw.Draw(glow)
-            for index, (x, y, size) in enumerate(lights):
-                left, above = x + 12 * np.sin(turn + index), y + 8 * np.cos(turn + 2 * index)
-                pen.ellipse([left - size, above - size, left + size, above + size], fill=44)
-            image = Image.composite(white, base, glow.filter(ImageFilter.GaussianBlur(6)))
-            figure = Image.new("L", (WIDTH, HEIGHT))
-            pen = ImageDraw.Draw(figure)
-            x = WIDTH / 2 + 9 * np.sin(turn)
-            pen.ellipse([x - 58, 84, x + 58, 226], fill=205)
-            pen.ellipse([x - 150, 246, x + 150, 560], fill=205)
-            image = Image.composite(dark, image, figure.filter(ImageFilter.GaussianBlur(1.5)))
-            y_plane, *colours = image.convert("YCbCr").split()
-            half = (WIDTH // 2, HEIGHT // 2)
-            small = [plane.resize(half, Image.Resampling.BOX).tobytes() for plane in colours]
-            file.write(b"FRAME\n" + y_plane.tobytes() + b"".join(small))
-    return path
-
-
 class Cast:
     """Starts browsers with camera and microphone files, and closes them all."""
 
@@ -121,9 +72,7 @@ class Cast:
         self.browsers.append(self.driver.chromium.launch(executable_path=chromium_path(), args=flags))
         return self.browsers[-1]
 
-    def context(
-        self, browser: Browser, who: str, *, phone: bool = False, **options: Any
-    ) -> BrowserContext:
+    def context(self, browser: Browser, who: str, *, phone: bool = False, **options: Any) -> BrowserContext:
         made = self.school.context(
             browser, who, viewport=NARROW if phone else WIDE, timezone_id=self.zone, reduced_motion="reduce",
             has_touch=phone, is_mobile=phone, permissions=["camera", "microphone"], **options,
@@ -199,21 +148,25 @@ def _meet(camera: Camera, school: School, cast: Cast) -> None:
     lin.wait_for_timeout(6500)  # the toasts about who waits
     _both(camera, lin, "room-waiting")
     for name in ("Sara Yilmaz", "王伟"):
-        lin.locator("#people li", has_text=name).first.get_by_role(
-            "button", name=re.compile("^Let .* in$")
-        ).click()
+        _admit(lin, name)
     for page in (sara, wang):
         wait_phase(page, "in", seconds=PATIENCE)
     lin.locator("#panel-close").click()
     _talk(camera, lin, sara, wang)
     lin.locator("#ctl-people").click()
-    lin.locator("#admit-all").click()
+    _admit(lin, "Elena Petrova")
     wait_phase(guest, "in", seconds=PATIENCE)
     guest.locator("#ctl-camera").click()
     guest.locator("#ctl-mic").click()
     _phone(camera, school, cast, lin, wang)
     _record(camera, lin, sara, wang, guest)
     _end(camera, lin, sara, wang)
+
+
+def _admit(host: Page, name: str) -> None:
+    """The host lets somebody in from the list of people, which is open."""
+    waiting = host.locator("#people-waiting-list li", has_text=name)
+    waiting.get_by_role("button", name=re.compile("^Let .* in$")).click()
 
 
 def _wait_for_pictures(page: Page, count: int) -> None:
@@ -257,9 +210,7 @@ def _phone(camera: Camera, school: School, cast: Cast, lin: Page, wang: Page) ->
     tom.locator("#join-name").fill("Tom B.")
     tom.locator("#join-button").click()
     wait_phase(tom, "lobby", seconds=PATIENCE)
-    lin.locator("#people li", has_text="Tom B.").first.get_by_role(
-        "button", name=re.compile("^Let .* in$")
-    ).click()
+    _admit(lin, "Tom B.")
     wait_phase(tom, "in", seconds=PATIENCE)
     lin.wait_for_timeout(7000)
     _both(camera, lin, "room-people")
