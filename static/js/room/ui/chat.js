@@ -21,6 +21,8 @@ export class Chat {
   /** @type {Message[]} what is on the page */
   #shown = [];
   #isLoading = false;
+  /** Whether the newest line was in sight when somebody last scrolled. */
+  #follows = true;
 
   /** @param {App} app @param {string} csrf */
   constructor(app, csrf) {
@@ -38,6 +40,10 @@ export class Chat {
     button("chat-more").addEventListener("click", () => this.#older());
     button("chat-new").addEventListener("click", () => this.#toEnd());
     this.scroll.addEventListener("scroll", () => this.#onScroll());
+    // A keyboard that opens and a phone that is turned take room away: the newest line stays in sight.
+    new ResizeObserver(() => {
+      if (this.#follows) this.#toEnd();
+    }).observe(this.scroll);
     this.#initFiles();
     app.store.watch((state) => state.chat, (_, state) => this.#show(state));
     app.store.watch((state) => state.you, (_, state) => this.#showRights(state));
@@ -95,10 +101,12 @@ export class Chat {
 
   #toEnd() {
     this.scroll.scrollTop = this.scroll.scrollHeight;
+    this.#follows = true;
     button("chat-new").hidden = true;
   }
 
   #onScroll() {
+    this.#follows = this.#isAtEnd;
     if (this.#isAtEnd) button("chat-new").hidden = true;
     if (this.scroll.scrollTop < 40 && this.scroll.scrollHeight > this.scroll.clientHeight + 40) this.#older();
   }
