@@ -1,4 +1,4 @@
-"""Words of Django and allauth on our pages whose Chinese there is missing, clumsy or wrong.
+"""Words of Django, allauth and axes on our pages whose Chinese there is missing, clumsy or wrong.
 
 Named here so that `makemessages` takes them into our own catalogue, which wins over theirs. Only tests
 import this file; the marked words must be exactly those of the libraries.
@@ -61,4 +61,36 @@ ACCOUNTS = (
     gettext_noop("Primary email address set."),
     gettext_noop("A sign-in code has been sent to %(recipient)s."),
     gettext_noop("You have signed out."),
+)
+
+ADMINISTRATION = (
+    gettext_noop("Model name"),
+    gettext_noop("Add link"),
+    gettext_noop("Change or view list link"),
+    gettext_noop("Error:"),
+    gettext_noop("access attempt"),
+    gettext_noop("access attempts"),
+    gettext_noop("access failure"),
+    gettext_noop("access failures"),
+    gettext_noop("access log"),
+    gettext_noop("access logs"),
+    gettext_noop("Attempt Time"),
+    gettext_noop("Logout Time"),
+    gettext_noop("Failed Logins"),
+    gettext_noop("Access lock out"),
+    gettext_noop("Locked Out"),
+    gettext_noop("Attempt Remaining"),
+    gettext_noop("Expires At"),
+    gettext_noop("Not set"),
+    gettext_noop("Clean up expired attempts"),
+    gettext_noop("User Agent"),
+    gettext_noop("IP Address"),
+    gettext_noop("Username"),
+    gettext_noop("HTTP Accept"),
+    gettext_noop("Path"),
+    gettext_noop("Form Data"),
+    gettext_noop("Meta Data"),
+    gettext_noop("GET Data"),
+    gettext_noop("POST Data"),
+    gettext_noop("Session key hash (sha256)"),
 )

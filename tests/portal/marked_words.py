@@ -20,7 +20,8 @@ SHAPES: dict[str, tuple[int | None, int, int | None]] = {
     "ngettext": (None, 0, 1),
     "npgettext": (0, 1, 2),
 }
-_LITERAL = r"""\"(?:\\.|[^"\\])*\"|'(?:\\.|[^'\\])*'|`(?:\\.|[^`\\$])*`"""
+# `templatize` writes u'…'.
+_LITERAL = r"""u?\"(?:\\.|[^"\\])*\"|u?'(?:\\.|[^'\\])*'|`(?:\\.|[^`\\$])*`"""
 _CALL = re.compile(rf"(?<![\w.$])(n?p?gettext|_)\(\s*((?:(?:{_LITERAL})\s*[,+]?\s*)+)")
 
 
@@ -90,7 +91,7 @@ def in_template(path: Path) -> Iterator[Marked]:
 def in_script(path: Path) -> Iterator[Marked]:
     source = path.read_text()
     found = list(_calls(source))
-    said = len(re.findall(r"(?<![\w.$])n?p?gettext\((?!\))", re.sub(r"(?m)^\s*(\*|//).*$", "", source)))
+    said = len(re.findall(r"(?<![\w.$])n?p?gettext\((?!\))", re.sub(r"(?m)^\s*(/?\*|//).*$", "", source)))
     if len(found) < said:
         raise NotLiteralError(f"{_place(path)}: {said - len(found)} calls without literal words")
     for name, arguments in found:

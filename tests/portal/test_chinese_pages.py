@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from types import SimpleNamespace
 
 import pytest
+from django.contrib.admin import site
 from django.core import mail
 from django.test import Client
 from django.urls import reverse
@@ -162,6 +163,10 @@ def test_pages_of_administrators(school: SimpleNamespace) -> None:
     page = seen(client.get("/admin/").content.decode())
     assert "Plenum 管理后台" in page
     assert "我的行动项" not in page, "what the administrator did there is no action of minutes"
+    for model in sorted(site._registry, key=lambda model: model._meta.label):
+        address = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
+        page = seen(client.get(address).content.decode())
+        assert english_in(page) == [], model._meta.label
 
 
 def test_mails_about_a_meeting(school: SimpleNamespace, settings) -> None:  # type: ignore[no-untyped-def]
