@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from asgiref.sync import sync_to_async
 from channels.layers import channel_layers
+from django.db import connections
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -31,6 +33,13 @@ def _own_channel_layer() -> Iterator[None]:
     channel_layers.backends.clear()
     yield
     channel_layers.backends.clear()
+
+
+@pytest_asyncio.fixture(autouse=True)
+async def _no_idle_connections() -> AsyncIterator[None]:
+    """The testing communicator keeps Channels from closing its own connection; PostgreSQL minds later."""
+    yield
+    await sync_to_async(connections.close_all)()
 
 
 @dataclass
