@@ -252,8 +252,8 @@ def _record(camera: Camera, lin: Page, sara: Page, wang: Page, guest: Page) -> N
         _both(camera, lin, name)
         lin.keyboard.press("Escape")
     guest.locator("#ctl-leave").click()
-    wait_phase(guest, "left", seconds=PATIENCE)
-    _both(camera, guest, "room-left")
+    guest.wait_for_url("**/left/")
+    _both(camera, guest, "left-guest")
 
 
 def _end(camera: Camera, lin: Page, sara: Page, wang: Page) -> None:
