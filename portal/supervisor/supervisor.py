@@ -68,6 +68,7 @@ class Supervisor:
         finally:
             for helper in helpers:
                 helper.cancel()
+            await asyncio.gather(*helpers, return_exceptions=True)
             await self._stop_all()
             self._state_file.unlink(missing_ok=True)
 

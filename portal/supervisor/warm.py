@@ -56,7 +56,7 @@ class Spare:
                     self._log.line("spare", "could not be loaded: a crashed media worker will take longer")
                     await asyncio.sleep(PAUSE_AFTER_FAULT)
         finally:
-            self._end()
+            await self._end()
 
     async def _load(self) -> bool:
         process = await asyncio.create_subprocess_exec(
@@ -98,11 +98,12 @@ class Spare:
         process.stdin.close()
         return process
 
-    def _end(self) -> None:
-        if self._process is not None:
+    async def _end(self) -> None:
+        process, self._process = self._process, None
+        if process is not None:
             with suppress(ProcessLookupError):
-                self._process.kill()
-            self._process = None
+                process.kill()
+            await process.wait()
 
 
 def main() -> None:

@@ -308,6 +308,12 @@ if line:
 """
 
 
+async def cancelled(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+
+
 async def test_a_spare_takes_over_in_a_moment(tmp_path: Path) -> None:
     log = Lines()
     spare = Spare(log, (sys.executable, "-S", "-c", WARM))
@@ -327,7 +333,7 @@ async def test_a_spare_takes_over_in_a_moment(tmp_path: Path) -> None:
         assert "cold" not in log
     finally:
         await media.stop()
-        keeper.cancel()
+        await cancelled(keeper)
 
 
 async def test_without_a_spare_the_worker_starts_cold(tmp_path: Path) -> None:
@@ -342,7 +348,7 @@ async def test_without_a_spare_the_worker_starts_cold(tmp_path: Path) -> None:
         await until(lambda: "media-0   | up" in log)
     finally:
         await media.stop()
-        keeper.cancel()
+        await cancelled(keeper)
 
 
 async def test_a_spare_that_died_is_loaded_anew_and_ends_with_its_keeper() -> None:
@@ -356,5 +362,5 @@ async def test_a_spare_that_died_is_loaded_anew_and_ends_with_its_keeper() -> No
     await until(lambda: spare.is_ready and spare._process is not first)
     second = spare._process
     assert second
-    keeper.cancel()
-    await until(lambda: not is_alive(second.pid))
+    await cancelled(keeper)
+    assert not is_alive(second.pid)
