@@ -155,9 +155,7 @@ class Gateway:
     def _emit(
         self, event: str, room: str, peer: str | None, generation: int | None, data: dict[str, Any]
     ) -> None:
-        self._emit_dict(
-            {"event": event, "room": room, "peer": peer, "generation": generation, "data": data}
-        )
+        self._emit_dict({"event": event, "room": room, "peer": peer, "generation": generation, "data": data})
 
     # -- time ------------------------------------------------------------
 

@@ -200,9 +200,7 @@ class Room:
         """
         if not source.permitted:
             return
-        peer.emit(
-            "track.added", {"source": source.name, "kind": source.kind, "codec": source.codec.name}
-        )
+        peer.emit("track.added", {"source": source.name, "kind": source.kind, "codec": source.codec.name})
         if source.exposed:
             return
         source.exposed = True

@@ -170,9 +170,7 @@ def source_description(ssrc: int, cname: str) -> bytes:
     text = cname.encode()[:255]
     item = bytes((1, len(text))) + text
     item += bytes(4 - len(item) % 4)  # at least one null octet ends the list
-    return (
-        _HEAD.pack(0x81, SOURCE_DESCRIPTION, 1 + len(item) // 4) + ssrc.to_bytes(4, "big") + item
-    )
+    return _HEAD.pack(0x81, SOURCE_DESCRIPTION, 1 + len(item) // 4) + ssrc.to_bytes(4, "big") + item
 
 
 def transport_feedback(sender: int, media: int, body: bytes) -> bytes:

@@ -110,9 +110,7 @@ def binding_success(transaction: bytes, ip: str, port: int, password: bytes) -> 
     body = ATTRIBUTE.pack(XOR_MAPPED_ADDRESS, len(value)) + value
     head = HEADER.pack(BINDING_SUCCESS, len(body) + 24, COOKIE, transaction) + body
     signed = head + ATTRIBUTE.pack(MESSAGE_INTEGRITY, 20) + hmac.digest(password, head, "sha1")
-    return (
-        _with_length(signed, len(signed) - 20 + 8) + ATTRIBUTE.pack(FINGERPRINT, 4) + fingerprint(signed)
-    )
+    return _with_length(signed, len(signed) - 20 + 8) + ATTRIBUTE.pack(FINGERPRINT, 4) + fingerprint(signed)
 
 
 def binding_request(
@@ -125,6 +123,4 @@ def binding_request(
         body += ATTRIBUTE.pack(USE_CANDIDATE, 0)
     head = HEADER.pack(BINDING_REQUEST, len(body) + 24, COOKIE, transaction) + body
     signed = head + ATTRIBUTE.pack(MESSAGE_INTEGRITY, 20) + hmac.digest(password, head, "sha1")
-    return (
-        _with_length(signed, len(signed) - 20 + 8) + ATTRIBUTE.pack(FINGERPRINT, 4) + fingerprint(signed)
-    )
+    return _with_length(signed, len(signed) - 20 + 8) + ATTRIBUTE.pack(FINGERPRINT, 4) + fingerprint(signed)

@@ -79,9 +79,7 @@ class DownTrack:
         source = self.source
         top = source.next_index - 1
         self.nacked += len(sequences)
-        self.allowance = min(
-            float(RESEND_RATE), self.allowance + (now - self.allowance_at) * RESEND_RATE
-        )
+        self.allowance = min(float(RESEND_RATE), self.allowance + (now - self.allowance_at) * RESEND_RATE)
         self.allowance_at = now
         for sequence in sequences:
             index = top + sequence_delta(sequence, top & 0xFFFF)

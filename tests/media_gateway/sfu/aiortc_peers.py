@@ -127,9 +127,7 @@ class AiortcPeer:
         self._order = asyncio.Lock()
 
     async def join(self) -> None:
-        reply = await self.harness.call(
-            "peer.add", self.name, generation=1, name=self.name, publish=ALL
-        )
+        reply = await self.harness.call("peer.add", self.name, generation=1, name=self.name, publish=ALL)
         await self._take_offer(reply["subscribe"])
 
     def _event(self, event: dict[str, Any]) -> None:

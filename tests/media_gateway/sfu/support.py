@@ -110,9 +110,7 @@ class RawPeer:
         self.offers.append(offer["sdp"])
         self._learn(offer["sdp"])
         answer = self.subscriber.answer(offer["sdp"], refuse=self.refuse)
-        await self.call(
-            "peer.answer", generation=self.generation, version=offer["version"], sdp=answer
-        )
+        await self.call("peer.answer", generation=self.generation, version=offer["version"], sdp=answer)
 
     def _learn(self, text: str) -> None:
         msids = {}
@@ -234,6 +232,7 @@ class Sender:
 @contextmanager
 def counted(*kinds: type) -> Iterator[Callable[[], dict[str, int]]]:
     """Living instances of classes, by name."""
+
     def count() -> dict[str, int]:
         gc.collect()
         living = {kind.__name__: 0 for kind in kinds}

@@ -83,9 +83,7 @@ async def test_tracks_packets_states_and_clock_arrive(harness: Harness, recorder
     }  # fmt: skip
     assert by_source["mic"][1]["codec"] == "opus" and by_source["mic"][1]["channels"] == 2
     camera.frame(False, 1)
-    await until(
-        lambda: [m for p in asked for m in rtcp.parse(p) if isinstance(m, rtcp.KeyFrameRequest)]
-    )
+    await until(lambda: [m for p in asked for m in rtcp.parse(p) if isinstance(m, rtcp.KeyFrameRequest)])
     sent = [camera.frame(tag == 0, tag) for tag in range(20)]
     mic.send(b"opus", level=30)
     await until(lambda: len(recorder.of(2)) == 21)

@@ -89,9 +89,7 @@ def test_more_than_a_ring_is_flushed_by_itself(sock: UdpSocket, other: socket.so
 
 
 @pytest.mark.parametrize("profile", PROFILES, ids=lambda profile: profile.name.decode())
-def test_a_packet_fans_out_encrypted_for_each(
-    sock: UdpSocket, other: socket.socket, profile: object
-) -> None:
+def test_a_packet_fans_out_encrypted_for_each(sock: UdpSocket, other: socket.socket, profile: object) -> None:
     destination = sock.destination(sock.address_of(*other.getsockname()))
     outgoing, incoming = [], []
     for _ in range(3):
