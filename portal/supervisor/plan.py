@@ -46,14 +46,14 @@ class Plan:
             services.append(Service("recorder", _manage("recording_worker"), stop_order=2, grace=8.0))
         # A job that is cut short is found again from its row.
         if "celery" in self.parts:
-            services.append(Service("celery", _celery_worker("celery", 2), stop_order=3, grace=8.0))
+            services.append(Service("celery", _celery_worker("celery", 2), stop_order=1, grace=8.0))
         if "composer" in self.parts:
             # Of its own, so that no mail waits for a recording; and a running meeting goes first.
             services.append(
-                Service("composer", _celery_worker("composer", 1), stop_order=3, grace=8.0, nice=10)
+                Service("composer", _celery_worker("composer", 1), stop_order=1, grace=8.0, nice=10)
             )
         if "beat" in self.parts:
-            services.append(Service("beat", _celery_beat(), stop_order=3))
+            services.append(Service("beat", _celery_beat(), stop_order=1))
         return services
 
     def locks(self) -> list[str]:
