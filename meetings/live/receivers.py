@@ -8,7 +8,11 @@ from django.dispatch import receiver
 
 from media_gateway.models import MediaNode
 from media_gateway.signals import node_down, node_up, rooms_claimed
-from meetings.live import media, placement
+from meetings.live import media, placement, presence
+from meetings.live.ending import end_session
+from meetings.permissions.actor import SYSTEM
+from meetings.scheduling.models import Meeting
+from meetings.scheduling.signals import meeting_cancelled
 
 
 @receiver(node_down)
@@ -26,3 +30,11 @@ def restate_rooms(node: MediaNode, **kwargs: Any) -> None:
 @receiver(rooms_claimed)
 def claim_rooms(node: str, instance: str, **kwargs: Any) -> list[str]:
     return placement.rooms_on(node, instance)
+
+
+@receiver(meeting_cancelled)
+def send_waiting_away(meeting: Meeting, **kwargs: Any) -> None:
+    """Who waits in the lobby of a cancelled meeting is told, and let go."""
+    session = presence.running_session_of(meeting)
+    if session is not None:
+        end_session(session, actor=SYSTEM, reason="cancelled")

@@ -28,6 +28,7 @@ from meetings.scheduling.checks import check_booking, clean_agenda, clean_line, 
 from meetings.scheduling.drafts import AgendaDraft, Attendee, merge_attendees
 from meetings.scheduling.models import Meeting
 from meetings.scheduling.people import require_booker
+from meetings.scheduling.signals import meeting_cancelled
 
 __all__ = [
     "AgendaDraft",
@@ -221,6 +222,7 @@ def cancel_meeting(meeting: Meeting, *, actor: Actor, note: str = "") -> Meeting
             after={"status": Meeting.Status.CANCELLED.value, "note": note},
         )
         mails.queue_cancellations(now_meeting, note=note)
+        transaction.on_commit(lambda: meeting_cancelled.send(Meeting, meeting=now_meeting))
     return now_meeting
 
 

@@ -8,7 +8,9 @@ import pytest
 
 from accounts.models import AuditEntry
 from meetings.live.models import Attendance, Participant, Session
+from meetings.permissions.actor import Actor
 from meetings.scheduling.models import Meeting
+from meetings.scheduling.services import cancel_meeting
 from tests.meetings.live.conftest import Cast
 from tests.meetings.live.tabs import Refusal, Tab, db
 
@@ -229,3 +231,12 @@ async def test_what_was_taken_back_after_the_page_was_opened_counts_at_joining(c
     for person, name in ((carl, "Karl"), (gina, "Gina")):
         reply = await person.join(name=name)
         assert reply["status"] == "lobby" and reply["participant"]["role"] == "guest"
+
+
+async def test_who_waits_in_the_lobby_is_told_when_the_meeting_is_cancelled(cast: Cast, tab: Any) -> None:
+    waiting = await tab("Sam")
+    assert (await waiting.join())["status"] == "lobby"
+    await db(cancel_meeting, cast.meeting, actor=Actor(user=cast.host))
+    assert (await waiting.event("session.ended"))["reason"] == "cancelled"
+    assert await waiting.close_code() == 4410
+    assert await db(Session.objects.count) == 0
