@@ -67,8 +67,9 @@ def fresh_portal(request: pytest.FixtureRequest) -> Iterator[PortalStack]:
         yield stack
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def playwright_driver() -> Iterator[Playwright]:
+    """One for each file: Playwright's event loop holds the thread, and other files need it for theirs."""
     with sync_playwright() as driver:
         yield driver
 
