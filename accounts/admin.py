@@ -19,7 +19,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from accounts.adminbase import AuditedAdmin, ReadOnlyAdmin, link_to, run_action
+from accounts.adminbase import AuditedAdmin, NamedFieldsFormSet, ReadOnlyAdmin, link_to, run_action
 from accounts.forms import NameField, ZoneField
 from accounts.models import AuditEntry, ClassGroup, ClassMembership, Department, User
 from accounts.services import trust_address
@@ -73,6 +73,7 @@ class PersonChangeForm(UserChangeForm):
 
 class MembershipInline(admin.TabularInline):
     model = ClassMembership
+    formset = NamedFieldsFormSet
     extra = 0
     autocomplete_fields = ("class_group", "user")
 
@@ -145,6 +146,7 @@ class PersonAdmin(AuditedAdmin, DjangoUserAdmin):
 
 class ClassInline(admin.TabularInline):
     model = ClassGroup
+    formset = NamedFieldsFormSet
     extra = 0
     fields = ("name",)
     show_change_link = True
@@ -152,6 +154,7 @@ class ClassInline(admin.TabularInline):
 
 class DepartmentInline(admin.TabularInline):
     model = Department
+    formset = NamedFieldsFormSet
     extra = 0
     fields = ("name",)
     verbose_name_plural = gettext_lazy("parts of this department")

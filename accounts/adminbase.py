@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from django.contrib import admin, messages
@@ -10,6 +10,7 @@ from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import models, transaction
 from django.db.models import QuerySet
+from django.forms import BaseInlineFormSet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils.html import format_html
@@ -24,6 +25,22 @@ def admin_user(request: HttpRequest) -> User:
     """The signed-in administrator; admin pages are reached by nobody else."""
     assert isinstance(request.user, User)
     return request.user
+
+
+class NamedValuesFilter(admin.AllValuesFieldListFilter):
+    """A choice for each value that occurs. The empty one has no name to show, so it is none."""
+
+    def choices(self, changelist: Any) -> Iterator[Any]:
+        return (choice for choice in super().choices(changelist) if choice["display"] != "")
+
+
+class NamedFieldsFormSet(BaseInlineFormSet):
+    """Rows of a table whose fields have names: Django puts them at the head of the column only."""
+
+    def add_fields(self, form: Any, index: int | None) -> None:
+        super().add_fields(form, index)
+        for name, field in form.fields.items():
+            field.widget.attrs.setdefault("aria-label", str(field.label or name))
 
 
 class ReadOnlyMixin:

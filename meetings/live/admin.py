@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext, pgettext_lazy
 
-from accounts.adminbase import ReadOnlyAdmin, ReadOnlyInline, confirmed_action
+from accounts.adminbase import NamedValuesFilter, ReadOnlyAdmin, ReadOnlyInline, confirmed_action
 from meetings.live.models import Attendance, Participant, Session
 from meetings.live.services import end_session
 from meetings.permissions.admin_actor import admin_actor
@@ -63,7 +63,7 @@ class SessionAdmin(ReadOnlyAdmin):
         "came",
         "end_reason",
     )
-    list_filter = (LiveFilter, "node", "end_reason")
+    list_filter = (LiveFilter, ("node", NamedValuesFilter), ("end_reason", NamedValuesFilter))
     list_select_related = ("meeting",)
     search_fields = (
         "meeting__title",

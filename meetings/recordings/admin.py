@@ -13,7 +13,7 @@ from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from accounts.adminbase import ReadOnlyAdmin, confirmed_action
+from accounts.adminbase import NamedValuesFilter, ReadOnlyAdmin, confirmed_action
 from meetings.live.errors import RoomError
 from meetings.permissions.admin_actor import admin_actor
 from meetings.recordings.composition import compose_again
@@ -34,7 +34,7 @@ class RecordingAdmin(ReadOnlyAdmin):
         "node",
         "error_line",
     )
-    list_filter = ("state", "node")
+    list_filter = ("state", ("node", NamedValuesFilter))
     list_select_related = ("session__meeting",)
     search_fields = ("session__meeting__title", "session__meeting__code", "key", "error")
     date_hierarchy = "started_at"
