@@ -12,6 +12,6 @@ initTimes();
 
 // A form that came back: at its first mistake, which may be far below. Scripts have dressed the fields by then.
 document.addEventListener("DOMContentLoaded", () => {
-  const wrong = [...document.querySelectorAll("main [aria-invalid='true']")].find((field) => field.checkVisibility());
+  const wrong = [...document.querySelectorAll("main form[method='post'] [aria-invalid='true']")].find((field) => field.checkVisibility());
   if (wrong instanceof HTMLElement) wrong.focus();
 });

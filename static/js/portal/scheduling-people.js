@@ -205,6 +205,7 @@ export function initPeople(root) {
     list.replaceChildren(...suggestions.map(option));
     list.hidden = suggestions.length === 0;
     input.setAttribute("aria-expanded", String(!list.hidden));
+    if (!list.hidden) list.scrollIntoView({ block: "nearest" });
     mark(suggestions.length ? 0 : -1);
   }
 
