@@ -17,7 +17,8 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(420)]
 
 DESKTOP, PHONE, NARROW = (1280, 800), (390, 844), (320, 700)
 AXE = (ROOT / "node_modules/axe-core/axe.min.js").read_text()
-TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+TAGS = [*WCAG, "best-practice"]
 # Pages that answer so on purpose; the browser puts each into its console.
 REFUSING = {403, 404, 409, 410}
 
@@ -34,11 +35,25 @@ def browser(playwright_driver: Playwright) -> Iterator[Browser]:
     browser.close()
 
 
-class Watched:
-    """A page whose complaints are kept: `faults` lines, each with the name of what was looked at."""
+# What the theme changes glides to its new colours, and is right only then.
+SETTLED = """async () => {
+  await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
+  const gliding = document.getAnimations().filter((one) => one instanceof CSSTransition);
+  await Promise.allSettled(gliding.map((one) => one.finished));
+}"""
 
-    def __init__(self, context: BrowserContext) -> None:
+
+class Watched:
+    """A page whose complaints are kept: `faults` lines, each with the name of what was looked at.
+
+    `django`: pages of Django's administration. How they are built is Django's, so axe's advice beyond WCAG is
+    left out; and its jQuery tries inline styles, which the policy rightly blocks.
+    """
+
+    def __init__(self, context: BrowserContext, *, django: bool = False) -> None:
         self.page = context.new_page()
+        self.tags = WCAG if django else TAGS
+        self.tolerated = ["Applying inline style violates"] if django else []
         self.faults: list[str] = []
         self.name = ""
         self.page.on("pageerror", lambda error: self._add(f"script: {error}"))
@@ -49,7 +64,8 @@ class Watched:
 
     def _hear(self, message: ConsoleMessage) -> None:
         refused = any(f"status of {status}" in message.text for status in REFUSING)
-        if message.type == "error" and not refused:
+        tolerated = any(words in message.text for words in self.tolerated)
+        if message.type == "error" and not refused and not tolerated:
             self._add(f"console: {message.text}")
 
     def look(self, name: str) -> None:
@@ -57,7 +73,7 @@ class Watched:
         self.name = name
         for width, height in (DESKTOP, PHONE):
             self.page.set_viewport_size({"width": width, "height": height})
-            self._axe(f"{width} px", {"runOnly": TAGS})
+            self._axe(f"{width} px", {"runOnly": self.tags})
         # What another theme changes is colours.
         self.page.emulate_media(color_scheme="dark")
         self._axe("dark", {"runOnly": {"type": "rule", "values": ["color-contrast"]}})
@@ -71,6 +87,7 @@ class Watched:
             self._add(f"{wide} px wide on a screen of {NARROW[0]}")
 
     def _axe(self, where: str, options: dict[str, object]) -> None:
+        self.page.evaluate(SETTLED)
         if not self.page.evaluate("typeof axe === 'object'"):
             self.page.evaluate(AXE)
         # Mails are shown in a frame without scripts; their look has tests of its own (tests/design/).
@@ -81,12 +98,14 @@ class Watched:
                     self._add(f"{where} {found['id']} {node['target']} {node['failureSummary']}")
 
 
-def look_at(school: School, browser: Browser, pages: tuple[Shown, ...], language: str) -> list[str]:
+def look_at(
+    school: School, browser: Browser, pages: tuple[Shown, ...], language: str, *, django: bool = False
+) -> list[str]:
     """The faults of all `pages` in that language."""
     faults: list[str] = []
     for who in sorted({shown.who for shown in pages}):
         context = school.context(browser, who, language=language, reduced_motion="reduce")
-        watched = Watched(context)
+        watched = Watched(context, django=django)
         for shown in (shown for shown in pages if shown.who == who):
             watched.name = shown.name
             watched.page.set_viewport_size({"width": DESKTOP[0], "height": DESKTOP[1]})
@@ -111,13 +130,21 @@ def test_every_page(school: School, browser: Browser, pages: tuple[Shown, ...], 
 
 
 def test_pages_of_administrators(school: School, browser: Browser) -> None:
-    rest = tuple(shown for shown in PAGES if shown.who == "admin")
-    assert look_at(school, browser, rest, "en") == []
+    pages = [shown for shown in PAGES if shown.who == "admin"]
+    own = tuple(
+        shown for shown in pages if not shown.path.startswith("/admin/") and "admin-" not in shown.path
+    )
+    djangos = tuple(shown for shown in pages if shown not in own)
+    assert len(own) > 5 and len(djangos) > 5
+    assert look_at(school, browser, own, "en") == []
+    assert look_at(school, browser, djangos, "en", django=True) == []
 
 
 @pytest.mark.parametrize("language", ["en", "zh-hans"])
 def test_before_and_in_the_room(school: School, browser: Browser, language: str) -> None:
-    context = school.context(browser, "lin", language=language, permissions=["camera", "microphone"])
+    context = school.context(
+        browser, "lin", language=language, reduced_motion="reduce", permissions=["camera", "microphone"]
+    )
     watched = Watched(context)
     page = watched.page
     watched.name = "prejoin"
