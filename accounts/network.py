@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import ipaddress
 from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest
+
+
+def plain_ip(text: str) -> str | None:
+    """The address as databases take it; None for a Unix socket or what is no address."""
+    try:
+        # A zone ("%eth0") is of use on one machine only, and no database takes it.
+        return str(ipaddress.ip_address(text.split("%")[0]))
+    except ValueError:
+        return None
 
 
 def client_ip(request: HttpRequest) -> str | None:
@@ -16,8 +26,8 @@ def client_ip(request: HttpRequest) -> str | None:
     if settings.ENV["TRUST_PROXY"]:
         forwarded = request.headers.get("X-Forwarded-For", "").split(",")[-1].strip()
         if forwarded:
-            return forwarded
-    return request.META.get("REMOTE_ADDR") or None
+            return plain_ip(forwarded)
+    return plain_ip(request.META.get("REMOTE_ADDR") or "")
 
 
 def login_name(request: HttpRequest, credentials: dict[str, Any] | None = None) -> str:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Mapping
 from typing import Any
 
 from django.conf import settings
 
+from accounts.network import plain_ip
 from meetings.invitations.throttle import JOIN_CODES
 
 __all__ = ["JOIN_CODES", "scope_caller", "scope_ip"]
@@ -21,11 +21,7 @@ def scope_ip(scope: Mapping[str, Any]) -> str | None:
         for name, value in scope.get("headers", ()):
             if name == b"x-forwarded-for":
                 address = value.decode("latin-1").split(",")[-1].strip() or address
-    try:
-        # A zone ("%eth0") is of use on one machine only, and no database takes it.
-        return str(ipaddress.ip_address(address.split("%")[0]))
-    except ValueError:
-        return None  # a Unix socket, or a proxy that writes something else
+    return plain_ip(address)
 
 
 def scope_caller(scope: Mapping[str, Any]) -> str:

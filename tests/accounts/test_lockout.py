@@ -99,3 +99,7 @@ def test_the_address_behind_a_proxy_is_believed_only_where_one_is_declared(rf, s
     settings.ENV = settings.ENV | {"TRUST_PROXY": True}
     assert client_ip(request) == "192.0.2.9"
     assert client_ip(rf.get("/", REMOTE_ADDR="10.0.0.1")) == "10.0.0.1"
+    # What a proxy may write and no database takes as an address.
+    for text in ("unknown", "192.0.2.9:4711", "fe80::1%eth0"):
+        request = rf.get("/", headers={"X-Forwarded-For": text}, REMOTE_ADDR="10.0.0.1")
+        assert client_ip(request) in (None, "fe80::1")
