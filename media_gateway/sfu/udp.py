@@ -13,6 +13,7 @@ import logging
 import socket
 import struct
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
@@ -88,7 +89,7 @@ def open_socket(host: str, port: int, *, batched: bool | None = None) -> "UdpSoc
     return BatchedSocket(sock) if batched else PlainSocket(sock)
 
 
-class UdpSocket:
+class UdpSocket(ABC):
     """What both kinds share: counters, closing, and the interface."""
 
     def __init__(self, sock: socket.socket) -> None:
@@ -109,39 +110,39 @@ class UdpSocket:
     def close(self) -> None:
         self.sock.close()
 
+    @abstractmethod
     def receive(self, handler: Handler) -> int:
         """Read at most one batch and hand each datagram to `handler(slot, length, address)`.
 
         How many there were.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def send(self, destination: Any, data: bytes) -> None:
         """Queue a datagram as it is."""
-        raise NotImplementedError
 
+    @abstractmethod
     def fan_out(self, packet: bytes, targets: Iterable[Target]) -> None:
         """Queue one plain RTP packet to each target, encrypted with each target's own key."""
-        raise NotImplementedError
 
+    @abstractmethod
     def flush(self) -> None:
         """Hand everything queued to the kernel. What the kernel cannot take now is dropped and counted."""
-        raise NotImplementedError
 
+    @abstractmethod
     def destination(self, address: Address) -> Any:
         """What `send` and targets use to name an address; made once an address."""
-        raise NotImplementedError
 
+    @abstractmethod
     def describe(self, address: Address) -> tuple[str, int]:
         """(ip, port) as text; mapped IPv4 comes out as IPv4."""
-        raise NotImplementedError
 
+    @abstractmethod
     def address_of(self, ip: str, port: int) -> Address:
         """The key of an address given as text (no name resolution).
 
         OSError or ValueError when it is not one.
         """
-        raise NotImplementedError
 
 
 class BatchedSocket(UdpSocket):
