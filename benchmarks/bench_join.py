@@ -19,11 +19,12 @@ from pathlib import Path
 from playwright.sync_api import Browser, sync_playwright
 
 from tests.e2e.codes import BLUE, RED, Person, write_camera, write_microphone
-from tests.e2e.conftest import FLAGS, chromium_path
+from tests.e2e.conftest import FLAGS
 from tests.e2e.party import HOST, book_now
 from tests.e2e.party import join as join_room
 from tests.e2e.people import add_people, sign_in
 from tests.e2e.room import wait_phase
+from tests.services.browser import chromium_path
 from tests.services.stack import portal_stack
 
 RESULT = Path(__file__).parent / "results" / "join.json"

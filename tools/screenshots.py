@@ -23,8 +23,9 @@ from playwright.sync_api import Browser, Page, sync_playwright
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from tests.e2e.conftest import FLAGS, chromium_path  # noqa: E402
+from tests.e2e.conftest import FLAGS  # noqa: E402
 from tests.e2e.school import MAIN, PAGES, School, Shown, fill  # noqa: E402
+from tests.services.browser import chromium_path  # noqa: E402
 from tests.services.stack import portal_stack  # noqa: E402
 from tools.screenshots_room import take_room  # noqa: E402
 

@@ -11,9 +11,10 @@ from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, Page, Playwright, expect
 
 from tests.e2e.codes import RED, Person, write_microphone
-from tests.e2e.conftest import FLAGS, chromium_path
+from tests.e2e.conftest import FLAGS
 from tests.e2e.room import wait_phase
 from tests.e2e.school import School
+from tests.services.browser import chromium_path
 from tools.screenshots_camera import LIN, SARA, TOM, WANG, Look, write_camera
 
 if TYPE_CHECKING:

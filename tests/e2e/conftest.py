@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,6 +11,7 @@ import pytest
 from playwright.sync_api import Browser, Playwright, sync_playwright
 
 from tests.e2e.codes import Person, write_camera, write_microphone
+from tests.services.browser import chromium_path
 from tests.services.postgres import create_database
 from tests.services.stack import PortalStack, portal_stack
 
@@ -37,13 +37,6 @@ FLAGS = (
 )
 
 StartBrowser = Callable[..., Browser]
-
-
-def chromium_path() -> str:
-    """The system's Chromium: Playwright's own cannot be had everywhere."""
-    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    assert path, "no Chromium was found: make setup-test installs it"
-    return path
 
 
 @pytest.fixture(scope="session")

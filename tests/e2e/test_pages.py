@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterator
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Playwright, expect
 
-from tests.e2e.conftest import FLAGS, chromium_path
+from tests.e2e.conftest import FLAGS
 from tests.e2e.room import wait_phase
 from tests.e2e.school import CHANGING, ENTRANCE, PAGES, PORTAL, School, Shown, fill
+from tests.services.browser import chromium_path
 from tests.services.stack import ROOT, PortalStack
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(420)]

@@ -3,16 +3,15 @@ without scripts."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, expect, sync_playwright
+from playwright.sync_api import Browser, expect
 
 from meetings.minutes.models import Minutes
-from tests.e2e.conftest import chromium_path
 from tests.meetings.minutes import world
+from tests.services.browser import page_browser
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 AXE = Path(__file__).parents[3] / "node_modules/axe-core/axe.min.js"
@@ -20,15 +19,8 @@ AXE = Path(__file__).parents[3] / "node_modules/axe-core/axe.min.js"
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    # Playwright's synchronous driver runs an event loop in this thread; Django would refuse the database.
-    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
-    with sync_playwright() as driver:
-        browser = driver.chromium.launch(
-            executable_path=chromium_path(), args=["--no-sandbox", "--disable-gpu"]
-        )
+    with page_browser() as browser:
         yield browser
-        browser.close()
-    del os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"]
 
 
 @pytest.fixture
