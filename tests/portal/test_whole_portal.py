@@ -59,7 +59,7 @@ def test_every_process_runs_and_the_doctor_finds_no_fault(stack: PortalStack) ->
 
 
 def test_the_log_says_where_to_go_and_who_can_sign_in(stack: PortalStack) -> None:
-    assert f"Plenum is ready: {stack.url}/" in stack.log
+    stack.wait_for(lambda: f"Plenum is ready: {stack.url}/" in stack.log, "the start is announced")
     password = re.search(r"First administrator: admin@plenum\.local {2}password: (\S+)", stack.log)
     assert password
     kept = stack.data_dir / "secrets" / "first-admin"
