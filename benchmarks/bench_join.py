@@ -23,7 +23,6 @@ from tests.e2e.conftest import FLAGS
 from tests.e2e.party import HOST, book_now
 from tests.e2e.party import join as join_room
 from tests.e2e.people import add_people, sign_in
-from tests.e2e.room import wait_phase
 from tests.services.browser import chromium_path
 from tests.services.stack import portal_stack
 
@@ -69,7 +68,7 @@ def measure(rounds: int) -> list[float]:
             page.wait_for_function(_ELAPSED, timeout=30_000)
             times.append(float(page.evaluate(_ELAPSED)))
             page.locator("#ctl-leave").click()
-            wait_phase(page, "left")
+            page.wait_for_url("**/left/")
             page.close()
         return times
 
