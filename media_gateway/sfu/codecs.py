@@ -81,14 +81,6 @@ CODECS: tuple[Codec, ...] = (OPUS, VP8)
 """In order of preference within a kind."""
 
 
-def find_codec(kind: str, name: str, clock_rate: int) -> Codec | None:
-    """The codec of the table that an offer's `rtpmap` names, or None."""
-    for codec in CODECS:
-        if codec.kind == kind and codec.name.lower() == name.lower() and codec.clock_rate == clock_rate:
-            return codec
-    return None
-
-
 def preferred_codec(kind: str) -> Codec:
     """The first codec of a kind: what the server's own offers carry."""
     return next(codec for codec in CODECS if codec.kind == kind)

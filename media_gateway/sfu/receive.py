@@ -122,10 +122,6 @@ class StreamReceiver:
             del missing[extended]
         return asked
 
-    def forget_missing(self) -> None:
-        """Ask for nothing that was lost until now: the stream was paused or starts anew at a key frame."""
-        self.missing.clear()
-
     def sender_report(self, ntp_middle: int, now: float) -> None:
         """Remember the last sender report, for the round trip the sender computes from our next report."""
         self.lsr, self.lsr_at = ntp_middle, now

@@ -86,37 +86,6 @@ def queue_mails(drafts: Sequence[OutboxMail]) -> list[OutboxMail]:
     return [rows[key] for key in keys]
 
 
-def queue_mail(
-    *,
-    key: str,
-    kind: str,
-    to_email: str,
-    to_name: str,
-    subject: str,
-    text: str,
-    html: str,
-    meeting: Meeting | None = None,
-    reply_to: str = "",
-    calendar: str = "",
-    calendar_method: str = "",
-) -> OutboxMail:
-    """One mail: written in the caller's transaction, sent after its commit. The same key is queued once."""
-    draft = draft_mail(
-        key=key,
-        kind=kind,
-        to_email=to_email,
-        to_name=to_name,
-        subject=subject,
-        text=text,
-        html=html,
-        meeting=meeting,
-        reply_to=reply_to,
-        calendar=calendar,
-        calendar_method=calendar_method,
-    )
-    return queue_mails([draft])[0]
-
-
 def dispatch(pks: Sequence[int]) -> None:
     """Hands rows to the workers. Without a broker they wait for `deliver_due`; the request is not the one to
     fail.

@@ -5,21 +5,14 @@ import pathlib
 from typing import Any
 
 import pytest
+from playwright.async_api import async_playwright
 
 from media_gateway.sfu.gateway import GatewayError
+from tests.e2e.conftest import FLAGS
 from tests.media_gateway.sfu.support import Harness, until
+from tests.services.browser import chromium_path
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
-playwright = pytest.importorskip("playwright.async_api")
-
-CHROMIUM = "/usr/bin/chromium"
-FLAGS = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync", "--use-fake-ui-for-media-stream",
-    "--use-fake-device-for-media-stream", "--allow-loopback-in-peer-connection",
-    "--disable-features=WebRtcHideLocalIpsWithMdns,LocalNetworkAccessChecks",
-    "--autoplay-policy=no-user-gesture-required",
-]  # fmt: skip
 PAGE = pathlib.Path(__file__).with_name("room_page.html").read_text()
 
 RED, GREEN, BLUE = (200, 30, 30), (30, 200, 30), (30, 30, 200)
@@ -119,10 +112,8 @@ class Building:
 
 @pytest.fixture
 async def building():  # type: ignore[no-untyped-def]
-    if not pathlib.Path(CHROMIUM).exists():
-        pytest.skip("no Chromium here")
-    async with playwright.async_playwright() as driver:
-        browser = await driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+    async with async_playwright() as driver:
+        browser = await driver.chromium.launch(executable_path=chromium_path(), args=list(FLAGS))
         async with Harness() as harness:
             made = Building(harness, browser)
             yield made

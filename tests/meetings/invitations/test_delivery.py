@@ -35,7 +35,7 @@ def queue(key: str = "test:1", **fields: Any) -> OutboxMail:
         "html": "<p>Text</p>",
         **fields,
     }
-    return outbox.queue_mail(**values)
+    return outbox.queue_mails([outbox.draft_mail(**values)])[0]
 
 
 def waiting(**fields: Any) -> OutboxMail:
