@@ -163,11 +163,12 @@ class MediaClient:
         sock.connect(self._remote)
         self._loop.add_reader(sock.fileno(), self._readable)
 
-    def move(self) -> None:
-        """Go on from another local port, as after a change of network."""
+    def move(self, *, ping: bool = True) -> None:
+        """Go on from another local port, as after a change of network; without `ping`, by media alone."""
         self._close_socket()
         self._open_socket()
-        self.ping()
+        if ping:
+            self.ping()
 
     # -- network ----------------------------------------------------------------
 

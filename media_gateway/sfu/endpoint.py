@@ -1,8 +1,8 @@
 """The one UDP socket of a worker, and who is behind which address.
 
 Demultiplexing is by first byte (RFC 7983) and by remote address. Nobody is known before a binding request
-with a valid MESSAGE-INTEGRITY came from there, so a stray datagram ends at a failed dictionary look-up: no
-answer, no state.
+with a valid MESSAGE-INTEGRITY came from there, or media that authenticates with the keys of a transport that
+is here already; so a stray datagram ends at a failed dictionary look-up: no answer, no state.
 """
 
 import asyncio
@@ -10,6 +10,7 @@ import time
 
 from . import stun
 from .dtls import Identity
+from .strangers import Strangers
 from .transport import Transport
 from .udp import Address, Slot, UdpSocket
 
@@ -22,6 +23,7 @@ class Endpoint:
         self.identity = identity
         self.by_ufrag: dict[str, Transport] = {}
         self.by_address: dict[Address, Transport] = {}
+        self.strangers = Strangers()
         self.strays = 0
         self.refused = 0
         self.now = 0.0
@@ -87,8 +89,11 @@ class Endpoint:
         first = slot.view[0]
         if first >= 128:
             transport = self.by_address.get(address)
-            if transport is None or first >= 192 or length < 8:
+            if first >= 192 or length < 12:
                 self.strays += 1
+            elif transport is None:
+                if not self.strangers.admit(slot, length, address, self.now):
+                    self.strays += 1
             elif 192 <= slot.view[1] <= 223:
                 transport.rtcp(slot, length, self.now)
             else:

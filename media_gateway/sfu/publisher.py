@@ -320,6 +320,11 @@ class PublishConnection:
         except ValueError:
             self.malformed += 1
 
+    def path_changed(self, now: float) -> None:
+        """What was lost while the address changed is replaced by a new picture at once."""
+        for track in self.tracks.values():
+            track.source.request_keyframe(now)
+
     def transport_state(self, state: str) -> None:
         self.state_changed(state)
 

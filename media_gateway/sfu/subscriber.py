@@ -301,6 +301,9 @@ class SubscribeConnection:
                 down.source.detach(down)
         self.state_changed(state)
 
+    def path_changed(self, now: float) -> None:
+        """The browser itself asks for what it missed."""
+
     def accepts_ssrc(self, ssrc: int) -> bool:
         return False  # a subscriber sends no media
 

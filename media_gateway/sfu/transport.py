@@ -24,6 +24,18 @@ LOST_AFTER = 30.0
 """Consent is gone (RFC 7675)."""
 MAX_ADDRESSES = 16
 """Addresses a transport may collect; the oldest is forgotten."""
+ADDRESS_IDLE = 10.0
+"""Seconds without a valid STUN request after which an address that is not the path is forgotten."""
+CONFIRM_WITHIN = 5.0
+"""Seconds in which STUN must confirm a path that authenticated media moved, else the one before is back."""
+MOVE_GAP = 1.0
+"""Seconds between two paths that media chose: packets that arrive late must not move it back and forth."""
+DISTRUST = 60.0
+"""Seconds for which media moves no path after a move that was not confirmed."""
+LATE = 0.5
+"""Seconds in which a nomination of the path just left is taken for a late one."""
+MAX_SSRCS = 192
+"""SSRCs a peer may use on one transport, media and reports; libsrtp keeps state for each."""
 MAX_CREDENTIALS = 4
 """The current credentials and those of the ICE restarts just before."""
 
@@ -34,6 +46,7 @@ class Owner(Protocol):
     def rtp_received(self, slot: Slot, length: int, now: float) -> None: ...
     def rtcp_received(self, packet: bytes, now: float) -> None: ...
     def transport_state(self, state: str) -> None: ...
+    def path_changed(self, now: float) -> None: ...
     def accepts_ssrc(self, ssrc: int) -> bool: ...
 
 
@@ -59,8 +72,17 @@ class Transport:
         self.credentials: list[Credentials] = []
         self.address: Address | None = None
         self.destination: Any = None
-        self.addresses: dict[Address, None] = {}
+        self.addresses: dict[Address, float] = {}
+        """where valid STUN requests came from, and when the last one did"""
         self.last_consent = 0.0
+        self.previous: Address | None = None
+        self.moved_at = 0.0
+        self.unconfirmed = False
+        """media moved the path and STUN has not confirmed it yet"""
+        self.moves_after = 0.0
+        self.ssrcs: set[int] = set()
+        self.heard_at = 0.0
+        """monotonic time of the last valid RTCP"""
         self.srtp_in: SrtpContext | None = None
         self.srtp_out: SrtpContext | None = None
         self.srtp_handle: Any = None
@@ -99,61 +121,142 @@ class Transport:
     def consent(self, address: Address, now: float, *, use_candidate: bool) -> None:
         """An authenticated binding request came from `address`.
 
-        The first one sets the path, later ones move it only when nominated. Every authenticated address is
-        mapped, because browsers change interface while DTLS is under way.
+        The first one sets the path, later ones move it when they nominate, or when the path itself has been
+        silent. Every authenticated address is mapped, because browsers change interface while DTLS is under
+        way.
         """
         self.last_consent = now
-        if address not in self.addresses:
-            self.addresses[address] = None
-            if len(self.addresses) > MAX_ADDRESSES:
-                oldest = next(known for known in self.addresses if known != self.address)
-                del self.addresses[oldest]
-                self.endpoint.unmap(oldest, self)
-        self.endpoint.map(address, self)
+        self._keep(address, now)
         if self.address is None:
             self._set_path(address)
             self._set_state("connecting")
-        elif use_candidate and address != self.address:
-            self._set_path(address)
-            self.path_changes += 1
+        elif address == self.address:
+            self.unconfirmed = False
+        elif self._may_move(address, now, use_candidate):
+            self._move(address, now)
+            self.unconfirmed = False
         if self.state == "disconnected":
             self._set_state("connected" if self.srtp_handle is not None else "connecting")
+
+    def _may_move(self, address: Address, now: float, use_candidate: bool) -> bool:
+        if use_candidate:
+            return address != self.previous or now - self.moved_at > LATE
+        return now - self.addresses.get(self.address, 0.0) > DISCONNECTED_AFTER
+
+    def _keep(self, address: Address, now: float) -> None:
+        self.addresses[address] = now
+        if len(self.addresses) > MAX_ADDRESSES:
+            known = (other for other in self.addresses if other not in (self.address, address))
+            self._forget(min(known, key=self.addresses.__getitem__))
+        self.endpoint.map(address, self)
+
+    def _forget(self, address: Address) -> None:
+        del self.addresses[address]
+        self.endpoint.unmap(address, self)
 
     def _set_path(self, address: Address) -> None:
         self.address = address
         self.destination = self.endpoint.socket.destination(address)
 
+    def _move(self, address: Address, now: float) -> None:
+        self.previous, self.moved_at = self.address, now
+        self._set_path(address)
+        self.path_changes += 1
+        self.owner.path_changed(now)
+
+    def _media_from(self, address: Address, now: float) -> None:
+        """Media from an unknown address authenticated: the peer's address changed, STUN will follow.
+
+        Until it does the path is on probation, for a stolen packet could have been sent in somebody else's
+        name.
+        """
+        if self.address is not None and not self.unconfirmed:
+            # Soon forgotten, so that media from there would move the path back.
+            self.addresses[self.address] = now - ADDRESS_IDLE + 1
+        elif self.address is not None:
+            self._forget(self.address)
+        before = self.previous if self.unconfirmed else self.address
+        self._keep(address, now)
+        self._move(address, now)
+        self.previous = before
+        self.unconfirmed = True
+        self.moves_after = now + MOVE_GAP
+
     def check_consent(self, now: float) -> None:
         """Called about once a second."""
         if self.address is None or self.state in ("failed", "closed"):
             return
+        if self.unconfirmed and now - self.moved_at > CONFIRM_WITHIN:
+            self._move_back(now)
+        for address in [a for a, at in self.addresses.items() if now - at > ADDRESS_IDLE]:
+            if address != self.address:
+                self._forget(address)
         silence = now - self.last_consent
         if silence > LOST_AFTER:
             self._set_state("failed")
         elif silence > DISCONNECTED_AFTER and self.state in ("connected", "connecting"):
             self._set_state("disconnected")
 
-    def rtp(self, slot: Slot, length: int, now: float) -> None:
-        """An encrypted RTP packet from one of our addresses."""
+    def _move_back(self, now: float) -> None:
+        self.unconfirmed = False
+        self.moves_after = now + DISTRUST
+        refused, before = self.address, self.previous
+        if before is not None:
+            self._keep(before, now - DISCONNECTED_AFTER)
+            self._move(before, now)
+        self._forget(refused)
+
+    def rtp(self, slot: Slot, length: int, now: float, address: Address | None = None) -> bool:
+        """An encrypted RTP packet from one of our addresses, or from a strange `address`.
+
+        Whether it was authentic.
+        """
         context = self.srtp_in
         # libsrtp keeps state for each SSRC that authenticates; the owner bounds how many there may be.
         if context is None or length < 12:
-            return
+            return False
         ssrc = int.from_bytes(slot.view[8:12], "big")
         if not self.owner.accepts_ssrc(ssrc):
-            return
+            return False
+        if address is not None and now < self.moves_after:
+            return False
         size = context.unprotect(slot.pointer, length)
-        if size >= 12:
-            self.owner.rtp_received(slot, size, now)
+        if size < 12:
+            return False
+        if ssrc not in self.ssrcs:
+            self._learn(ssrc)
+        if address is not None:
+            self._media_from(address, now)
+        self.owner.rtp_received(slot, size, now)
+        return True
 
-    def rtcp(self, slot: Slot, length: int, now: float) -> None:
-        """An encrypted RTCP compound from one of our addresses."""
+    def rtcp(self, slot: Slot, length: int, now: float, address: Address | None = None) -> bool:
+        """An encrypted RTCP compound from one of our addresses, or from a strange `address`.
+
+        Whether it was authentic.
+        """
         context = self.srtp_in
         if context is None or length < 8:
-            return
+            return False
+        ssrc = int.from_bytes(slot.view[4:8], "big")
+        strange = ssrc not in self.ssrcs
+        if (strange and len(self.ssrcs) >= MAX_SSRCS) or (address is not None and now < self.moves_after):
+            return False
         size = context.unprotect_rtcp(slot.pointer, length)
-        if size:
-            self.owner.rtcp_received(bytes(slot.view[:size]), now)
+        if not size:
+            return False
+        if strange:
+            self._learn(ssrc)
+        self.heard_at = now
+        if address is not None:
+            self._media_from(address, now)
+        self.owner.rtcp_received(bytes(slot.view[:size]), now)
+        return True
+
+    def _learn(self, ssrc: int) -> None:
+        if len(self.ssrcs) < MAX_SSRCS:
+            self.ssrcs.add(ssrc)
+            self.endpoint.strangers.learn(ssrc, self)
 
     def send_rtcp(self, packet: bytes) -> None:
         """Queue an RTCP compound; without keys or an address it is dropped."""
@@ -182,6 +285,9 @@ class Transport:
         for address in self.addresses:
             self.endpoint.unmap(address, self)
         self.addresses.clear()
+        for ssrc in self.ssrcs:
+            self.endpoint.strangers.forget(ssrc, self)
+        self.ssrcs.clear()
         self.srtp_in = self.srtp_out = self.srtp_handle = None
         self.endpoint.request_flush()
 
