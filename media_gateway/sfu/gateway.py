@@ -18,6 +18,8 @@ from .errors import GatewayError
 from .publisher import PublishConnection
 from .recorder_feed import RecorderFeed
 from .room import Peer, Room, Services
+from .sdp import ICE_CHARS
+from .sdp_write import candidate_lines
 from .speaker import PERIOD
 from .transport import LOST_AFTER
 from .udp import UdpSocket, open_socket
@@ -88,6 +90,7 @@ class Gateway:
             "peer.permit": self._peer_permit,
             "peer.pause": self._peer_pause,
             "peer.remove": self._peer_remove,
+            "peer.ice": self._peer_ice,
             "room.close": self._room_close,
             "room.record": self._room_record,
             "room.unrecord": self._room_unrecord,
@@ -292,6 +295,16 @@ class Gateway:
             room.remove_peer(peer)
             self._close_if_empty(room)
         return {}
+
+    def _peer_ice(self, room_id: str, peer_id: str | None, data: dict[str, Any]) -> dict[str, Any]:
+        _, peer = self._peer(room_id, peer_id, data)
+        ufrag = data.get("ufrag")
+        if not isinstance(ufrag, str) or not ICE_CHARS.fullmatch(ufrag):
+            raise GatewayError("bad_request", "bad ufrag")
+        if peer.publish is None:
+            raise GatewayError("not_found", "there is no connection to restart")
+        lines = peer.publish.restart(ufrag)
+        return {"ufrag": lines.ufrag, "pwd": lines.pwd, "candidates": candidate_lines(lines)}
 
     def _room_close(self, room_id: str, peer_id: str | None, data: dict[str, Any]) -> dict[str, Any]:
         room = self._rooms.pop(room_id, None)

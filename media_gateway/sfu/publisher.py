@@ -181,14 +181,22 @@ class PublishConnection:
             self._bind_ssrcs(track, plan.section)
         answered = [self._section(plan) for plan in plans]
         self.version += 1
-        lines = sdp_write.TransportLines(
-            self.transport.current.ufrag,
-            self.transport.current.pwd,
-            self.endpoint.identity.fingerprint,
-            self.candidates,
-        )
         gone = [track.source for track in ended]
-        return sdp_write.publish_answer(self.session, self.version, lines, answered), gone
+        answer = sdp_write.publish_answer(self.session, self.version, self.transport_lines(), answered)
+        return answer, gone
+
+    def transport_lines(self) -> sdp_write.TransportLines:
+        """Our end of the transport, as it is now."""
+        current = self.transport.current
+        return sdp_write.TransportLines(
+            current.ufrag, current.pwd, self.endpoint.identity.fingerprint, self.candidates
+        )
+
+    def restart(self, ufrag: str) -> sdp_write.TransportLines:
+        """An ICE restart without a new offer (WHIP): the client's new user fragment in, ours out."""
+        self.remote_ufrag = ufrag
+        self.transport.restart()
+        return self.transport_lines()
 
     def _open(self, mid: str, source: Source) -> PublishedTrack:
         for other in [track for track in self.tracks.values() if track.source is source]:

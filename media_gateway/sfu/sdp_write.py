@@ -72,7 +72,7 @@ def _head(
     ]
 
 
-def _candidates(transport: TransportLines) -> list[str]:
+def candidate_lines(transport: TransportLines) -> list[str]:
     """Host candidates of RTP (component 1); the first has the highest priority (RFC 8445 section 5.1.2)."""
     lines = []
     for place, (ip, port) in enumerate(transport.candidates):
@@ -121,7 +121,7 @@ def publish_answer(
         lines += ["c=IN IP4 0.0.0.0", f"a=mid:{section.mid}"]
         lines += ["a=recvonly" if section.receiving else "a=inactive", "a=rtcp-mux", "a=rtcp-rsize"]
         if not carried:
-            lines += _candidates(transport)
+            lines += candidate_lines(transport)
             carried = True
         lines += [f"a=extmap:{ident} {uri}" for ident, uri in section.extensions]
         feedback = (("transport-cc",) if section.transport_cc else ()) + codec.feedback
@@ -151,7 +151,7 @@ def subscribe_offer(
             lines += ["a=sendonly", f"a=msid:{section.peer} {section.source}"]
         lines += ["a=rtcp-mux", "a=rtcp-rsize"]
         if place == 0:
-            lines += _candidates(transport)
+            lines += candidate_lines(transport)
         lines += _codec_lines(codec, codec.payload_type, codec.rtx_payload_type, codec.fmtp, codec.feedback)
         if section.ssrc is not None:
             # Chromium takes the first ssrc line for the media, whatever the group says.

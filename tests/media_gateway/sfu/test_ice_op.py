@@ -1,0 +1,62 @@
+"""`peer.ice`: an ICE restart of a publishing connection without a new offer, as WHIP clients do it."""
+
+import pytest
+
+from media_gateway.sfu.errors import GatewayError
+from tests.media_gateway.sfu.support import Harness, Sender, until
+
+
+@pytest.fixture
+async def harness():  # type: ignore[no-untyped-def]
+    async with Harness() as started:
+        yield started
+
+
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [
+        ({"generation": 1}, "bad_request"),
+        ({"generation": 1, "ufrag": "a b"}, "bad_request"),
+        ({"generation": 1, "ufrag": "abc"}, "bad_request"),
+        ({"generation": 1, "ufrag": 7}, "bad_request"),
+        ({"generation": 2, "ufrag": "abcd"}, "stale_generation"),
+        ({"generation": 1, "ufrag": "abcd"}, "not_found"),
+    ],
+)
+async def test_refusals(harness: Harness, data: dict[str, object], code: str) -> None:
+    await harness.call("peer.add", "ann", generation=1, name="", publish=["camera"])
+    with pytest.raises(GatewayError) as refused:
+        await harness.call("peer.ice", "ann", **data)
+    assert refused.value.code == code
+    with pytest.raises(GatewayError, match="no such"):
+        await harness.call("peer.ice", "bob", generation=1, ufrag="abcd")
+
+
+async def test_media_goes_on_with_the_new_credentials_from_another_port(harness: Harness) -> None:
+    ann, bob = await harness.join("ann"), await harness.join("bob")
+    client = await ann.publish("camera")
+    sender = Sender(client, client.tracks[0])
+    await until(lambda: "ann camera" in bob.names.values())
+
+    async def arrives(first: bytes) -> None:
+        def sent() -> bool:
+            sender.frame(True, 1)
+            return any(payload.startswith(first[:4]) for payload in bob.got("ann camera"))
+
+        await until(sent)
+
+    await arrives(b"\x10\x00\x9d\x01")
+    before = (client.remote_ufrag, client.remote_pwd)
+    reply = await harness.call("peer.ice", "ann", generation=1, ufrag="newOne")
+    assert (reply["ufrag"], reply["pwd"]) != before
+    assert any(line.startswith("a=candidate:") for line in reply["candidates"])
+    assert reply["candidates"][-1] == "a=end-of-candidates"
+    client.ufrag, client.remote_ufrag, client.remote_pwd = "newOne", reply["ufrag"], reply["pwd"]
+    answers = client.binding_answers
+    client.move()
+    await until(lambda: client.binding_answers > answers, what="a binding answer with the new password")
+    count = len(bob.got("ann camera"))
+    await until(lambda: sender.frame(False, 2) and len(bob.got("ann camera")) > count + 3)
+    assert [
+        s["pc"] for s in (e["data"] for e in harness.named("peer.state", "ann")) if s["state"] == "failed"
+    ] == []
