@@ -10,10 +10,10 @@ import socket
 import struct
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
-from . import rtp, sdp, stun
-from .codecs import OPUS, SOURCES, VP8, Codec
+from . import client_sdp, rtp, sdp, stun
+from .client_sdp import EXTENSIONS, OutTrack
+from .codecs import OPUS, SOURCES, VP8
 from .dtls import DtlsAssociation, Identity
 from .srtp import Profile, SrtpContext
 from .udp import Slot
@@ -22,19 +22,8 @@ PING_EVERY = 2.0
 FIRST_PINGS = 0.1
 SO_TIMESTAMPNS = 35
 """Linux; not in Python's socket module."""
-EXTENSIONS = {rtp.MID_URI: 4, rtp.TRANSPORT_CC_URI: 3, rtp.AUDIO_LEVEL_URI: 1}
 
-
-@dataclass(slots=True)
-class OutTrack:
-    """A track this client publishes; sequence numbers and clock are the caller's."""
-
-    source: str
-    mid: str
-    codec: Codec
-    ssrc: int
-    rtx_ssrc: int | None
-    active: bool = True
+__all__ = ["EXTENSIONS", "SO_TIMESTAMPNS", "MediaClient", "OutTrack"]
 
 
 class MediaClient:
@@ -78,38 +67,26 @@ class MediaClient:
 
     # -- negotiation ------------------------------------------------------------
 
-    def add_track(self, source: str) -> OutTrack:
+    @property
+    def _lines(self) -> client_sdp.ClientLines:
+        return client_sdp.ClientLines(self.ufrag, self.pwd, self.identity.fingerprint)
+
+    def add_track(self, source: str, rids: tuple[str, ...] = ()) -> OutTrack:
+        """`rids` name the layers of a simulcast video, lowest quality first."""
         codec = OPUS if SOURCES[source] == "audio" else VP8
         rtx = None if codec.rtx_payload_type is None else secrets.randbits(31) + 1
-        track = OutTrack(source, str(len(self.tracks)), codec, secrets.randbits(31) + 1, rtx)
+        track = OutTrack(source, str(len(self.tracks)), codec, secrets.randbits(31) + 1, rtx, rids=rids)
+        track.layers = {rid: secrets.randbits(31) + 1 for rid in rids}
         self.tracks.append(track)
         return track
 
-    def offer(self, *, name_ssrcs: bool = True) -> str:
+    def offer(self, *, name_ssrcs: bool = True, setup: str = "actpass") -> str:
         """A publish offer for the tracks added so far.
 
-        Without `name_ssrcs` the server must learn them by MID.
+        Without `name_ssrcs` the server must learn them by MID. This end is always the DTLS client; `setup`
+        "active" tells so to servers that would choose to be it.
         """
-        lines = self._head([track.mid for track in self.tracks], "actpass")
-        for track in self.tracks:
-            codec = track.codec
-            types = [codec.payload_type]
-            if codec.rtx_payload_type is not None:
-                types.append(codec.rtx_payload_type)
-            lines += [f"m={codec.kind} 9 UDP/TLS/RTP/SAVPF {' '.join(map(str, types))}", "c=IN IP4 0.0.0.0"]
-            lines += [f"a=mid:{track.mid}", "a=sendonly" if track.active else "a=inactive", "a=rtcp-mux"]
-            lines += [f"a=extmap:{ident} {uri}" for uri, ident in EXTENSIONS.items()]
-            lines += [f"a=rtpmap:{codec.payload_type} {codec.rtpmap}"]
-            lines += [f"a=rtcp-fb:{codec.payload_type} transport-cc"]
-            if codec.rtx_payload_type is not None:
-                lines += [f"a=rtcp-fb:{codec.payload_type} nack"]
-                lines += [f"a=rtpmap:{codec.rtx_payload_type} rtx/{codec.clock_rate}"]
-                lines += [f"a=fmtp:{codec.rtx_payload_type} apt={codec.payload_type}"]
-            if name_ssrcs and track.rtx_ssrc is not None:
-                lines += [f"a=ssrc-group:FID {track.ssrc} {track.rtx_ssrc}"]
-            if name_ssrcs:
-                lines += [f"a=ssrc:{track.ssrc} cname:x"]
-        return "\r\n".join(lines) + "\r\n"
+        return client_sdp.offer(self._lines, self.tracks, name_ssrcs=name_ssrcs, setup=setup)
 
     def published(self) -> list[dict[str, str]]:
         """The `tracks` of `peer.publish`."""
@@ -117,27 +94,9 @@ class MediaClient:
 
     def answer(self, text: str, *, refuse: frozenset[str] = frozenset()) -> str:
         """Answer a subscribe offer, taking everything but the mids in `refuse`; connects on the first one."""
-        offer = sdp.parse(text)
-        lines = self._head([section.mid for section in offer.media], "active")
-        for section in offer.media:
-            types = " ".join(map(str, section.formats))
-            lines += [f"m={section.kind} 9 UDP/TLS/RTP/SAVPF {types}", "c=IN IP4 0.0.0.0"]
-            wanted = section.sends and section.mid not in refuse
-            lines += [f"a=mid:{section.mid}", "a=recvonly" if wanted else "a=inactive", "a=rtcp-mux"]
-            for form in section.formats.values():
-                tail = f"/{form.channels}" if form.channels > 1 else ""
-                lines.append(f"a=rtpmap:{form.payload_type} {form.name}/{form.clock_rate}{tail}")
-                if form.apt is not None:
-                    lines.append(f"a=fmtp:{form.payload_type} apt={form.apt}")
+        answer = client_sdp.answer(self._lines, sdp.parse(text), refuse)
         self.connect(text)
-        return "\r\n".join(lines) + "\r\n"
-
-    def _head(self, mids: list[str], setup: str) -> list[str]:
-        return [
-            "v=0", f"o=- {secrets.randbits(31)} 1 IN IP4 127.0.0.1", "s=-", "t=0 0",
-            "a=group:BUNDLE " + " ".join(mids), f"a=ice-ufrag:{self.ufrag}", f"a=ice-pwd:{self.pwd}",
-            f"a=fingerprint:sha-256 {self.identity.fingerprint}", f"a=setup:{setup}",
-        ]  # fmt: skip
+        return answer
 
     def connect(self, text: str, *, address: tuple[str, int] | None = None) -> None:
         """Take credentials, fingerprint and candidate out of the gateway's SDP and start pinging."""
@@ -180,6 +139,16 @@ class MediaClient:
         )
         self._send(request)
 
+    def _answer_ping(self, datagram: bytes) -> None:
+        """Servers that are not lite, or not quite, check the path from their end too."""
+        request = stun.parse_binding_request(datagram)
+        if (
+            request is not None
+            and self._remote is not None
+            and stun.authenticates(request, self.pwd.encode())
+        ):
+            self._send(stun.binding_success(request.transaction, *self._remote, self.pwd.encode()))
+
     def _ping_again(self, delay: float) -> None:
         if self.pinging:
             self.ping()
@@ -217,6 +186,9 @@ class MediaClient:
             return
         first = view[0]
         if first < 4:
+            if view[1] == stun.BINDING_REQUEST and first == 0:
+                self._answer_ping(bytes(view[:length]))
+                return
             self.binding_answers += 1
             if not self._dtls_started:
                 self._dtls_started = True
