@@ -122,6 +122,18 @@ class MediaClient:
         sock.connect(self._remote)
         self._loop.add_reader(sock.fileno(), self._readable)
 
+    def release_socket(self) -> socket.socket:
+        """Stop reading: from now on the caller reads the socket and hands `feed` what is not media."""
+        assert self._sock is not None
+        self._loop.remove_reader(self._sock.fileno())
+        return self._sock
+
+    def feed(self, datagram: bytes) -> None:
+        """Take a datagram as if it had just arrived. Longer ones than a slot are cut."""
+        length = min(len(datagram), len(self._slot.view))
+        self._slot.view[:length] = datagram[:length]
+        self._datagram(length)
+
     def move(self, *, ping: bool = True) -> None:
         """Go on from another local port, as after a change of network; without `ping`, by media alone."""
         self._close_socket()
