@@ -1,4 +1,6 @@
-"""The last packets of one source, kept to answer subscribers' NACK. Bounded by count and by age."""
+"""The last packets of one layer, kept to answer subscribers' NACK. Bounded by count and by age."""
+
+from .burst import Record
 
 
 class PacketCache:
@@ -11,24 +13,24 @@ class PacketCache:
         assert capacity & (capacity - 1) == 0
         self.mask = capacity - 1
         self.max_age = max_age
-        self.packets: list[tuple[int, bytes] | None] = [None] * capacity
+        self.packets: list[Record | None] = [None] * capacity
         self.times = [0.0] * capacity
 
-    def put(self, index: int, packet: bytes, now: float) -> None:
+    def put(self, index: int, record: Record, now: float) -> None:
         place = index & self.mask
         held = self.packets[place]
         if held is not None and held[0] > index:
             return  # a packet so late that its place belongs to a newer one
-        self.packets[place] = (index, packet)
+        self.packets[place] = record
         self.times[place] = now
 
-    def get(self, index: int, now: float) -> bytes | None:
+    def get(self, index: int, now: float) -> Record | None:
         """The packet, or None when it never came, was overwritten or is too old to help."""
         place = index & self.mask
         held = self.packets[place]
         if held is None or held[0] != index or now - self.times[place] > self.max_age:
             return None
-        return held[1]
+        return held
 
     def prune(self, now: float) -> None:
         """Drop what is too old, so that an idle source holds no memory."""

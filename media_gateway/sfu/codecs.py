@@ -32,6 +32,44 @@ def vp8_starts_keyframe(payload: bytes | memoryview) -> bool:
     return at < size and not payload[at] & 0x01
 
 
+def vp8_picture(payload: bytes | memoryview, at: int) -> tuple[int, int, int, int] | None:
+    """Where a VP8 payload that stands at offset `at` counts pictures; see `burst.Picture`."""
+    size = len(payload)
+    if size < 4 or not payload[0] & 0x80:
+        return None
+    extended = payload[1]
+    place = 2
+    id_at = ident = tl0_at = tl0 = 0
+    if extended & 0x80:
+        id_at = at + 2
+        ident = payload[2]
+        place = 3
+        if ident & 0x80:
+            ident = ident << 8 | payload[3]
+            place = 4
+    if extended & 0x40:
+        if place >= size:
+            return None
+        tl0_at, tl0 = at + place, payload[place]
+    return id_at, ident, tl0_at, tl0
+
+
+def vp8_size(payload: bytes | memoryview) -> tuple[int, int] | None:
+    """Width and height that the first packet of a key frame tells (RFC 6386 section 9.1)."""
+    at = 1
+    if payload[0] & 0x80:
+        extended = payload[1]
+        at = 2
+        if extended & 0x80:
+            at += 2 if payload[2] & 0x80 else 1
+        at += bool(extended & 0x40) + bool(extended & 0x30)
+    if len(payload) < at + 10 or bytes(payload[at + 3 : at + 6]) != b"\x9d\x01\x2a":
+        return None
+    width = payload[at + 6] | (payload[at + 7] & 0x3F) << 8
+    height = payload[at + 8] | (payload[at + 9] & 0x3F) << 8
+    return width, height
+
+
 @dataclass(frozen=True, slots=True)
 class Codec:
     """One codec. Payload types are those of our own offers; publishers keep the numbers they offered."""
@@ -46,6 +84,14 @@ class Codec:
     feedback: tuple[str, ...] = ()
     publish_fmtp: str = ""
     starts_keyframe: Callable[[bytes | memoryview], bool] | None = field(default=None, compare=False)
+    keyframe_size: Callable[[bytes | memoryview], tuple[int, int] | None] | None = field(
+        default=None, compare=False
+    )
+    """(width, height) out of the packet that starts a key frame"""
+    locate_picture: Callable[[bytes | memoryview, int], tuple[int, int, int, int] | None] | None = field(
+        default=None, compare=False
+    )
+    """where pictures are counted in a payload at an offset (`burst.Picture`)"""
 
     @property
     def rtpmap(self) -> str:
@@ -75,6 +121,8 @@ VP8 = Codec(
     # Without a start rate a 720p camera begins at 480x270 and stays there for long.
     publish_fmtp="x-google-start-bitrate=2500",
     starts_keyframe=vp8_starts_keyframe,
+    keyframe_size=vp8_size,
+    locate_picture=vp8_picture,
 )
 
 CODECS: tuple[Codec, ...] = (OPUS, VP8)

@@ -7,12 +7,16 @@ is here already; so a stray datagram ends at a failed dictionary look-up: no ans
 
 import asyncio
 import time
+from typing import TYPE_CHECKING
 
 from . import stun
 from .dtls import Identity
 from .strangers import Strangers
 from .transport import Transport
 from .udp import Address, Slot, UdpSocket
+
+if TYPE_CHECKING:
+    from .layer import Layer
 
 
 class Endpoint:
@@ -28,6 +32,8 @@ class Endpoint:
         self.refused = 0
         self.now = 0.0
         """monotonic time of the batch or tick under way"""
+        self.outbox: list[Layer] = []
+        """layers with packets to be sent to their subscribers"""
         self.followers: list[UdpSocket] = []
         """sending sockets that are flushed along (recorder feeds)"""
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -74,7 +80,12 @@ class Endpoint:
             self.flush()
 
     def flush(self) -> None:
-        """Hand everything queued to the kernel now."""
+        """Number, encrypt and hand to the kernel everything that waits."""
+        if self.outbox:
+            outbox, now = list(self.outbox), self.now
+            self.outbox.clear()
+            for layer in outbox:
+                layer.send(now)
         self.socket.flush()
         for socket in self.followers:
             socket.flush()

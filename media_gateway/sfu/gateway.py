@@ -49,6 +49,8 @@ class GatewayConfig:
     """addresses told to browsers, best first; behind NAT the public one"""
     batched: bool | None = None
     """force or forbid recvmmsg/sendmmsg; None takes what the system has"""
+    gso: bool | None = None
+    """force or forbid UDP segmentation offload; None takes what the kernel has"""
     max_rooms: int = 500
     max_peers: int = 1000
     max_peers_per_room: int = 200
@@ -113,7 +115,9 @@ class Gateway:
     async def start(self) -> None:
         """Bind and begin to read. OSError when the port cannot be had."""
         self._loop = asyncio.get_running_loop()
-        socket = open_socket(self.config.host, self.config.port, batched=self.config.batched)
+        socket = open_socket(
+            self.config.host, self.config.port, batched=self.config.batched, gso=self.config.gso
+        )
         endpoint = self._endpoint = Endpoint(socket, Identity())
         endpoint.start()
         self._services = Services(
@@ -208,6 +212,7 @@ class Gateway:
             "nacks": sum(connection.nacks for connection in connections),
             "plis": sum(connection.plis for connection in connections),
             "resends": sum(down.resends for down in downs),
+            "sends": socket.sends,
         }
 
     def _measure(self, now: float) -> None:

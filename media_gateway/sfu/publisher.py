@@ -48,8 +48,9 @@ class PublishedTrack:
         self.ssrc: int | None = None
         self.receiver = StreamReceiver(source.codec.clock_rate)
         self.next_nack = 0.0
-        source.uplink = self
-        source.new_stream()
+        self.layer = source.layer("")
+        self.layer.uplink = self
+        self.layer.new_stream()
 
     def bind(self, ssrc: int) -> None:
         """The m-line's media comes with this SSRC from now on."""
@@ -58,7 +59,7 @@ class PublishedTrack:
         if self.ssrc is not None:
             self.connection.by_ssrc.pop(self.ssrc, None)
             self.receiver = StreamReceiver(self.source.codec.clock_rate)
-            self.source.new_stream()
+            self.layer.new_stream()
         self.ssrc = ssrc
 
     def request_keyframe(self) -> bool:
@@ -85,8 +86,9 @@ class PublishedTrack:
 class PublishConnection:
     """Owner of the publishing transport of one peer.
 
-    `hear(level)` gets the audio level of each microphone packet; `state_changed(state)` the transport's
-    state; `busy(self)` is called when packets came, so that only such connections are ticked.
+    `hear(level)` gets the audio level of each microphone packet and says whether others get it;
+    `state_changed(state)` the transport's state; `busy(self)` is called when packets came, so that only
+    such connections are ticked.
     """
 
     def __init__(
@@ -94,7 +96,7 @@ class PublishConnection:
         endpoint: Endpoint,
         candidates: tuple[tuple[str, int], ...],
         *,
-        hear: Callable[[int], None],
+        hear: Callable[[int], bool],
         state_changed: Callable[[str], None],
         busy: Callable[["PublishConnection"], None],
     ) -> None:
@@ -208,8 +210,8 @@ class PublishConnection:
         self.tracks.pop(track.mid, None)
         for ssrc in [ssrc for ssrc, owner in self.by_ssrc.items() if owner is track]:
             del self.by_ssrc[ssrc]
-        if track.source.uplink is track:
-            track.source.uplink = None
+        if track.layer.uplink is track:
+            track.layer.uplink = None
 
     def _bind_ssrcs(self, track: PublishedTrack, section: MediaSection) -> None:
         repairs = set(section.repairs.values())
@@ -286,9 +288,10 @@ class PublishConnection:
         if extended is None:
             return
         source = track.source
+        heard = True
         if level is not None and source.name == "mic" and not source.blocked:
-            self.hear(level & 0x7F)
-        source.deliver(extended, timestamp, second >> 7, view[start:end], now)
+            heard = self.hear(level & 0x7F)
+        track.layer.deliver(extended, timestamp, second >> 7, view[start:end], now, forward=heard)
         if receiver.missing and now >= track.next_nack:
             track.ask_again(now)
 
@@ -324,7 +327,7 @@ class PublishConnection:
                     track = self.by_ssrc.get(message.ssrc)
                     if track is not None and track.ssrc == message.ssrc:
                         track.receiver.sender_report(rtcp.ntp_middle(message.ntp), now)
-                        track.source.take_sender_report(message.ntp, message.rtp_timestamp)
+                        track.source.take_sender_report(track.layer, message.ntp, message.rtp_timestamp)
         except ValueError:
             self.malformed += 1
 

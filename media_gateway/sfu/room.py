@@ -1,6 +1,8 @@
 """A room: its peers, what they publish, who receives it, who speaks, what is recorded."""
 
+import functools
 import logging
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import count
@@ -83,11 +85,15 @@ class Peer:
             self.publish = PublishConnection(
                 services.endpoint,
                 services.candidates,
-                hear=lambda level: self.room.speaker.hear(self.id, level),
+                hear=self._hear,
                 state_changed=lambda state: self._state("publish", state),
                 busy=services.busy,
             )
         return self.publish
+
+    def _hear(self, level: int) -> bool:
+        self.room.speaker.hear(self.id, level)
+        return True
 
     def last_consent(self) -> float:
         """The newest consent on any of its connections; 0 when there never was one."""
@@ -106,6 +112,8 @@ class Room:
         self.feeds: dict[str, RecorderFeed] = {}
         self.speaker = SpeakerDetector()
         self.empty_since: float | None = None
+        self._second_at = time.monotonic()
+        self._span = 1.0
 
     # -- peers ------------------------------------------------------------
 
@@ -177,8 +185,17 @@ class Room:
             if source is None or source.codec is not codec:
                 if source is not None:
                     self._retire(peer, source)
-                number, socket = next(self.services.numbers), self.services.endpoint.socket
-                source = Source(number, peer.id, peer.name, name, codec, socket)
+                endpoint = self.services.endpoint
+                source = Source(
+                    next(self.services.numbers),
+                    peer.id,
+                    peer.name,
+                    name,
+                    codec,
+                    endpoint.socket,
+                    endpoint.outbox,
+                )
+                source.layers_wanted = functools.partial(self._layers_wanted, source)
                 source.set_blocked(permitted=name in peer.allowed, paused=name in peer.paused)
                 peer.sources[name] = source
             peer.orphans.pop(name, None)
@@ -187,11 +204,16 @@ class Room:
 
         answer, ended = connection.apply(offer, plans, source_for)
         for source in ended:
-            if source.uplink is None:
+            if not source.uplinked:
                 self._retire(peer, source)
         for source in opened:
             self._expose(peer, source)
         return answer
+
+    def _layers_wanted(self, source: Source, active: dict[str, bool]) -> None:
+        peer = self.peers.get(source.peer)
+        if peer is not None:
+            peer.emit("layers", {"source": source.name, "active": active})
 
     def _expose(self, peer: Peer, source: Source) -> None:
         """Let others know of a source, as soon as it is permitted.
@@ -217,9 +239,10 @@ class Room:
         peer.orphans.pop(source.name, None)
         for other in self.peers.values():
             other.subscribe.remove(source)
-        for feed in list(source.feeds):
+        for feed in list(source.tap.feeds) if source.tap is not None else ():
             feed.remove(source)
-        source.uplink = None
+        for layer in source.layers:
+            layer.uplink = None
         if source.exposed:
             source.exposed = False
             peer.emit("track.removed", {"source": source.name})
@@ -229,7 +252,7 @@ class Room:
         peer.allowed = allowed
         for source in peer.sources.values():
             source.set_blocked(permitted=source.name in allowed)
-            if source.permitted and not source.exposed and source.uplink is not None:
+            if source.permitted and not source.exposed and source.uplinked:
                 self._expose(peer, source)
 
     def pause(self, peer: Peer, names: Iterable[str], paused: bool) -> None:
@@ -270,7 +293,8 @@ class Room:
         """Every few ten milliseconds."""
         for peer in self.peers.values():
             for source in peer.sources.values():
-                source.tick(now)
+                for layer in source.layers:
+                    layer.tick(now)
 
     def evaluate_speakers(self, now: float) -> None:
         speakers = self.speaker.evaluate(now)
@@ -279,6 +303,7 @@ class Room:
 
     def every_second(self, now: float, lost_after: float) -> None:
         """Consent, reports, repeated announcements, sources nobody came back for."""
+        self._span, self._second_at = now - self._second_at, now
         for peer in list(self.peers.values()):
             self._check_peer(peer, now, lost_after)
         for feed in self.feeds.values():
@@ -299,7 +324,7 @@ class Room:
         if peer.publish is not None:
             peer.publish.report(now)
         for source in list(peer.sources.values()):
-            source.cache.prune(now)
+            source.every_second(now, self._span)
             if now > peer.orphans.get(source.name, now):
                 self._retire(peer, source)
 

@@ -7,7 +7,9 @@ KiB limit of a signalling frame.
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from .burst import TRANSPORT_CC_ID
 from .codecs import OPUS, Codec, preferred_codec
+from .rtp import TRANSPORT_CC_URI
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +154,9 @@ def subscribe_offer(
         lines += ["a=rtcp-mux", "a=rtcp-rsize"]
         if place == 0:
             lines += candidate_lines(transport)
-        lines += _codec_lines(codec, codec.payload_type, codec.rtx_payload_type, codec.fmtp, codec.feedback)
+        lines.append(f"a=extmap:{TRANSPORT_CC_ID} {TRANSPORT_CC_URI}")
+        feedback = ("transport-cc", *codec.feedback)
+        lines += _codec_lines(codec, codec.payload_type, codec.rtx_payload_type, codec.fmtp, feedback)
         if section.ssrc is not None:
             # Chromium takes the first ssrc line for the media, whatever the group says.
             if section.rtx_ssrc is not None:

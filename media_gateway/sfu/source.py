@@ -1,47 +1,39 @@
-"""What one participant publishes: an incoming stream made into one continuous outgoing one.
-
-Whatever happens on the publisher's side (pause, another SSRC, a reconnect), subscribers and recorders see
-one SSRC whose sequence numbers have no hole of our making and whose timestamps go on. All subscribers of a
-source therefore share the same plain packet; only the encryption differs.
-"""
+"""What one participant publishes: one source in one or several layers, sent on under one SSRC."""
 
 import random
 import secrets
 import time
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from . import rtcp
-from .cache import PacketCache
 from .codecs import Codec
-from .rtp import HEADER
+from .layer import Layer
+from .rtp import timestamp_delta
 from .udp import UdpSocket
 
 if TYPE_CHECKING:
-    from .recorder_feed import RecorderFeed
-    from .subscriber import DownTrack
-    from .transport import Transport
+    from .downtrack import DownTrack
+    from .recorder_feed import Tap
 
-KEYFRAME_INTERVAL = 0.5
-"""Seconds between two key frame requests to one source, at least."""
-KEYFRAME_BACKOFF = 4.0
-"""Longest pause between requests that bring nothing."""
-CACHE_AGE = 3.0
-CACHE_PACKETS = {"audio": 128, "video": 1024}
-
-
-class Uplink(Protocol):
-    """The publishing m-line behind a source."""
-
-    def request_keyframe(self) -> bool:
-        """Send a PLI; False when there is no way to."""
-        ...
+SAME_CLOCK = 0.5
+"""Seconds by which two layers' timestamps may disagree with their arrival and still be of one clock."""
+UNWANTED = 4.0
+"""Seconds after which a layer that nobody watches is switched off at the sender."""
 
 
 class Source:
-    """One source of one participant, with its outgoing numbering, cache and receivers."""
+    """One source of one participant, with its layers (lowest quality first) and receivers."""
 
     def __init__(
-        self, number: int, peer: str, peer_name: str, name: str, codec: Codec, socket: UdpSocket
+        self,
+        number: int,
+        peer: str,
+        peer_name: str,
+        name: str,
+        codec: Codec,
+        socket: UdpSocket,
+        outbox: list[Layer],
     ) -> None:
         self.number = number
         self.peer = peer
@@ -50,86 +42,75 @@ class Source:
         self.codec = codec
         self.kind = codec.kind
         self.socket = socket
+        self.outbox = outbox
+        """layers with packets to send at the next flush, shared by the whole worker"""
         self.ssrc = secrets.randbelow(0xFFFFFFFE) + 1
         self.rtx_ssrc = secrets.randbelow(0xFFFFFFFE) + 1 if codec.rtx_payload_type is not None else None
-        self.cache = PacketCache(CACHE_PACKETS[self.kind], CACHE_AGE)
-        self.uplink: Uplink | None = None
+        self.layers: list[Layer] = []
         self.exposed = False
         self.permitted = True
         self.paused = False
-        # Numbering: outgoing = incoming + shift. Indices never wrap; they start high enough to stay positive.
-        self.next_index = 0x10000 + random.randrange(0x8000)
-        self.shift: int | None = None
-        self.floor = 0
-        self.clock_shift: int | None = None
-        self.last_timestamp = random.randrange(1 << 32)
-        self.last_at = 0.0
-        self.gated = codec.starts_keyframe is not None
-        self.last_request = 0.0
-        self.request_wait = KEYFRAME_INTERVAL
-        self.request_due = False
-        self.keyframe_requests = 0
-        self.packets = 0
-        self.octets = 0
         self.sender_report: tuple[int, int] | None = None
-        self.live: list[DownTrack] = []
-        self.targets: list[Transport] = []
-        self.waiting: list[DownTrack] = []
-        self.feeds: list[RecorderFeed] = []
-        self._second = (codec.payload_type, codec.payload_type | 0x80)
+        self.downs: list[DownTrack] = []
+        self.tap: Tap | None = None
+        self.layers_wanted: Callable[[dict[str, bool]], None] = lambda active: None
+        """gets which layers the publisher should send, on change"""
+        self._first_timestamp = random.randrange(1 << 32)
+
+    # -- layers ------------------------------------------------------------
+
+    def layer(self, rid: str) -> Layer:
+        """The layer of that name, made behind (above) the known ones if there is none."""
+        for layer in self.layers:
+            if layer.rid == rid:
+                return layer
+        layer = Layer(self, rid)
+        self.layers.append(layer)
+        return layer
+
+    def keep_layers(self, rids: list[str]) -> None:
+        """The publisher now sends just these, lowest first; subscribers of others wait for one of them."""
+        for rid in rids:
+            self.layer(rid)
+        gone = [layer for layer in self.layers if layer.rid not in rids]
+        self.layers = sorted(
+            (layer for layer in self.layers if layer.rid in rids), key=lambda layer: rids.index(layer.rid)
+        )
+        for layer in gone:
+            for down in [*layer.live, *layer.waiting]:
+                down.aim(self.layers[0])
+
+    @property
+    def uplinked(self) -> bool:
+        """Whether a connection publishes it now."""
+        return any(layer.uplink is not None for layer in self.layers)
 
     @property
     def blocked(self) -> bool:
         """Nothing is forwarded now."""
         return self.paused or not self.permitted
 
-    # -- incoming ------------------------------------------------------------
+    def align(self, layer: Layer, timestamp: int, now: float) -> int:
+        """What to add to a layer's timestamps so that all layers tell one time that never goes back.
 
-    def deliver(self, extended: int, timestamp: int, marker: int, payload: memoryview, now: float) -> None:
-        """Forward one packet. `extended` is the publisher's unwrapped sequence number, `marker` 0 or 1."""
-        if self.paused or not self.permitted:
-            return
-        starts_keyframe = self.codec.starts_keyframe
-        if self.gated:
-            assert starts_keyframe is not None
-            if not starts_keyframe(payload):
-                self.request_keyframe(now)
-                return
-            self.gated = False
-        shift = self.shift
-        if shift is None:
-            shift = self.shift = self.next_index - extended
-            self.floor = extended
-        elif extended < self.floor:
-            return
-        if self.clock_shift is None:
-            elapsed = int((now - self.last_at) * self.codec.clock_rate) if self.last_at else 0
-            self.clock_shift = (self.last_timestamp + max(1, elapsed) - timestamp) & 0xFFFFFFFF
-        index = extended + shift
-        out_timestamp = (timestamp + self.clock_shift) & 0xFFFFFFFF
-        packet = HEADER.pack(0x80, self._second[marker], index & 0xFFFF, out_timestamp, self.ssrc) + payload
-        if index >= self.next_index:
-            self.next_index = index + 1
-            self.last_timestamp, self.last_at = out_timestamp, now
-        self.cache.put(index, packet, now)
-        if starts_keyframe is not None and (self.waiting or self.request_due) and starts_keyframe(payload):
-            self.request_due = False
-            self.request_wait = KEYFRAME_INTERVAL
-            self._start_waiting(index)
-        self.packets += 1
-        self.octets += len(payload)
-        if self.targets:
-            self.socket.fan_out(packet, self.targets)
-        if self.feeds and len(payload):
-            for feed in self.feeds:
-                feed.rtp(self, packet)
-
-    def new_stream(self) -> None:
-        """The publisher's next packets come with new numbers and a new clock (other SSRC or connection)."""
-        self.shift = None
-        self.clock_shift = None
-        self.gated = self.codec.starts_keyframe is not None
-        self.sender_report = None
+        Layers of one encoder usually share a clock; then they keep their exact relation. Otherwise the new
+        stream is fitted to the others by when it came.
+        """
+        rate = self.codec.clock_rate
+        latest: Layer | None = None
+        for other in self.layers:
+            if not other.last_at:
+                continue
+            if other.clock_shift is not None and other is not layer:
+                elapsed = (now - other.last_at) * rate
+                if abs(timestamp_delta(timestamp, other.last_raw) - elapsed) < SAME_CLOCK * rate:
+                    return other.clock_shift
+            if latest is None or other.last_at > latest.last_at:
+                latest = other
+        if latest is None:
+            return (self._first_timestamp - timestamp) & 0xFFFFFFFF
+        elapsed_ticks = max(1, int((now - latest.last_at) * rate))
+        return (latest.last_timestamp + elapsed_ticks - timestamp) & 0xFFFFFFFF
 
     def set_blocked(self, *, paused: bool | None = None, permitted: bool | None = None) -> None:
         """Change what blocks the source.
@@ -143,80 +124,83 @@ class Source:
             self.permitted = permitted
         if before == self.blocked:
             return
-        for feed in self.feeds:
-            feed.state(self, {"paused": self.blocked})
+        if self.tap is not None:
+            self.tap.state({"paused": self.blocked})
         if not self.blocked:
-            self.shift = None
-            self.gated = self.codec.starts_keyframe is not None
-            if self.gated:
-                self.request_keyframe(time.monotonic())
+            now = time.monotonic()
+            for layer in self.layers:
+                layer.resume()
+                if layer.live or layer.waiting or self.tap is not None:
+                    layer.request_keyframe(now)
 
-    def take_sender_report(self, ntp: int, timestamp: int) -> None:
+    def take_sender_report(self, layer: Layer, ntp: int, timestamp: int) -> None:
         """Pass the publisher's clock on: the NTP time as it is, the RTP timestamp in outgoing terms."""
-        if self.clock_shift is None or self.blocked:
+        if layer.clock_shift is None or self.blocked:
             return
-        self.sender_report = (ntp, (timestamp + self.clock_shift) & 0xFFFFFFFF)
-        for down in self.live:
+        self.sender_report = (ntp, (timestamp + layer.clock_shift) & 0xFFFFFFFF)
+        for down in layer.live:
             down.send_report()
-        for feed in self.feeds:
-            feed.sender_report(self)
+        if self.tap is not None and self.tap.layer is layer:
+            self.tap.sender_report()
 
     # -- receivers ------------------------------------------------------------
 
-    def attach(self, down: "DownTrack") -> None:
-        """Start forwarding to a subscriber.
-
-        Audio at once, video with the next key frame, which is asked for.
-        """
-        if self.codec.starts_keyframe is None:
-            self._make_live(down, self.next_index)
-        else:
-            self.waiting.append(down)
-            self.request_keyframe(time.monotonic())
+    def attach(self, down: "DownTrack", now: float) -> None:
+        """A subscriber takes this source: audio begins at once, video where the subscriber aims."""
+        if down not in self.downs:
+            self.downs.append(down)
+        if self.codec.starts_keyframe is None and self.layers:
+            layer = self.layers[0]
+            layer.send(now)
+            down.enter(layer, layer.next_index, layer.last_timestamp, None, now)
 
     def detach(self, down: "DownTrack") -> None:
-        if down in self.live:
-            self.live.remove(down)
-            self.targets = [live.transport for live in self.live]
-        if down in self.waiting:
-            self.waiting.remove(down)
-
-    def _start_waiting(self, index: int) -> None:
-        waiting, self.waiting = self.waiting, []
-        for down in waiting:
-            self._make_live(down, index)
-
-    def _make_live(self, down: "DownTrack", index: int) -> None:
-        # Everybody in `live` gets every packet, so a subscriber's counts are differences to these.
-        down.start(index, self.packets, self.octets)
-        self.live.append(down)
-        self.targets = [live.transport for live in self.live]
-        down.send_report()
-
-    # -- key frames ------------------------------------------------------------
+        down.leave()
+        if down in self.downs:
+            self.downs.remove(down)
 
     def request_keyframe(self, now: float) -> None:
-        """Ask the publisher for a key frame now, or as soon as the last request is old enough."""
-        if self.codec.starts_keyframe is None:
-            return
-        self.request_due = True
-        if now - self.last_request >= KEYFRAME_INTERVAL:
-            self.request_wait = KEYFRAME_INTERVAL
-            self._request(now)
+        """A key frame of everything that somebody receives."""
+        for layer in self.layers:
+            if layer.live or layer.waiting or (self.tap is not None and self.tap.layer is layer):
+                layer.request_keyframe(now)
 
-    def tick(self, now: float) -> None:
-        """Requests put off, and repeated while somebody still waits (a PLI may be lost like any packet)."""
-        due = (self.request_due or self.waiting) and not self.blocked
-        if due and now - self.last_request >= self.request_wait:
-            self._request(now)
+    # -- time ------------------------------------------------------------
 
-    def _request(self, now: float) -> None:
-        if self.blocked or self.uplink is None or not self.uplink.request_keyframe():
-            return
-        if now - self.last_request < 2 * self.request_wait:
-            self.request_wait = min(KEYFRAME_BACKOFF, 2 * self.request_wait)
-        self.last_request = now
-        self.keyframe_requests += 1
+    def every_second(self, now: float, span: float) -> None:
+        for layer in self.layers:
+            layer.measure(span)
+            layer.cache.prune(now)
+        if len(self.layers) > 1:
+            self._choose_active(now)
+
+    def want(self, layer: Layer) -> None:
+        """Somebody aims at a layer: have it sent, if it was switched off."""
+        layer.unwanted_since = None
+        if not layer.active:
+            layer.active = True
+            self._announce_active()
+
+    def _choose_active(self, now: float) -> None:
+        """Switch off at the sender what nobody watches; the lowest stays, so a newcomer sees something."""
+        changed = False
+        recorded = self.tap is not None
+        for place, layer in enumerate(self.layers):
+            wanted = place == 0 or layer.live or layer.waiting or (recorded and place == len(self.layers) - 1)
+            if wanted:
+                layer.unwanted_since = None
+                changed |= not layer.active
+                layer.active = True
+            elif layer.unwanted_since is None:
+                layer.unwanted_since = now
+            elif layer.active and now - layer.unwanted_since > UNWANTED:
+                layer.active = False
+                changed = True
+        if changed:
+            self._announce_active()
+
+    def _announce_active(self) -> None:
+        self.layers_wanted({layer.rid: layer.active for layer in self.layers})
 
     # -- end ------------------------------------------------------------
 
@@ -226,12 +210,13 @@ class Source:
             "source": self.name,
             "codec": self.codec.name,
             "ssrc": self.ssrc,
-            "packets": self.packets,
-            "bytes": self.octets,
+            "packets": sum(layer.packets for layer in self.layers),
+            "bytes": sum(layer.octets for layer in self.layers),
             "blocked": self.blocked,
-            "subscribers": len(self.live),
-            "waiting": len(self.waiting),
-            "keyframe_requests": self.keyframe_requests,
+            "subscribers": sum(len(layer.live) for layer in self.layers),
+            "waiting": sum(len(layer.waiting) for layer in self.layers),
+            "keyframe_requests": sum(layer.keyframe_requests for layer in self.layers),
+            "layers": [layer.describe() for layer in self.layers],
         }
 
     def report_for(self, packets: int, octets: int) -> bytes | None:

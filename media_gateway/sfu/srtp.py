@@ -27,11 +27,13 @@ class Profile:
     policy: int
     key_length: int
     salt_length: int
+    tag: int
+    """bytes of authentication that encrypting an RTP packet adds"""
 
 
 PROFILES: tuple[Profile, ...] = (
-    Profile(b"SRTP_AEAD_AES_128_GCM", Policy.SRTP_PROFILE_AEAD_AES_128_GCM, 16, 12),
-    Profile(b"SRTP_AES128_CM_SHA1_80", Policy.SRTP_PROFILE_AES128_CM_SHA1_80, 16, 14),
+    Profile(b"SRTP_AEAD_AES_128_GCM", Policy.SRTP_PROFILE_AEAD_AES_128_GCM, 16, 12, 16),
+    Profile(b"SRTP_AES128_CM_SHA1_80", Policy.SRTP_PROFILE_AES128_CM_SHA1_80, 16, 14, 10),
 )
 """In our order of preference: as DTLS server ours decides, and GCM is the faster."""
 

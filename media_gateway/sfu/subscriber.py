@@ -9,116 +9,21 @@ from collections.abc import Callable
 
 from . import rtcp, sdp, sdp_write
 from .codecs import SOURCES
+from .downtrack import DownTrack
 from .dtls import DIGESTS
 from .endpoint import Endpoint
 from .errors import GatewayError
-from .rtp import build_rtx, sequence_delta
 from .sdp import bad_sdp
+from .sender import Sender
 from .source import Source
 from .transport import Transport
 from .udp import Slot
 
-RESEND_GAP = 0.025
-"""Seconds within which the same packet is not sent again to the same subscriber."""
-RESEND_RATE = 400
-"""Resends a second to one subscriber's track, at most: repairing must not make congestion worse."""
 OFFER_DELAY = 0.01
 """Seconds in which changes gather into one offer."""
 OFFER_REPEAT = 10.0
 """Seconds after which an unanswered offer is sent again: the event may have been lost with a control link."""
 MAX_LINES = 120
-
-
-class DownTrack:
-    """One source on its way to one subscriber."""
-
-    def __init__(self, source: Source, transport: Transport, mid: str) -> None:
-        self.source = source
-        self.transport = transport
-        self.mid = mid
-        self.attached = False
-        self.rtx = False
-        self.start_index = 0
-        self.base_packets = 0
-        self.base_octets = 0
-        self.rtx_sequence = secrets.randbelow(0x8000)
-        self.resent: dict[int, float] = {}
-        self.allowance = float(RESEND_RATE)
-        self.allowance_at = 0.0
-        self.nacked = 0
-        self.resends = 0
-        self.missed = 0
-        self.fraction_lost = 0
-        self.packets_lost = 0
-        self.jitter = 0
-        self.round_trip: float | None = None
-        self._reports: list[tuple[int, float]] = []
-
-    def start(self, index: int, packets: int, octets: int) -> None:
-        """The first packet will be `index`; the source's counts so far are not this subscriber's."""
-        self.start_index, self.base_packets, self.base_octets = index, packets, octets
-
-    def send_report(self) -> None:
-        """Pass the publisher's sender report on, with this subscriber's counts."""
-        source = self.source
-        packet = source.report_for(source.packets - self.base_packets, source.octets - self.base_octets)
-        if packet is not None and source.sender_report is not None:
-            self._reports.append((rtcp.ntp_middle(source.sender_report[0]), time.monotonic()))
-            del self._reports[:-4]
-            self.transport.send_rtcp(packet)
-
-    def take_report(self, block: rtcp.ReportBlock, now: float) -> None:
-        self.fraction_lost, self.packets_lost = block.fraction_lost, block.packets_lost
-        self.jitter = block.jitter
-        for middle, sent in self._reports:
-            if middle == block.lsr:
-                self.round_trip = max(0.0, now - sent - block.dlsr / 65536)
-
-    def resend(self, sequences: list[int], now: float) -> None:
-        """Answer a NACK out of the source's cache, by RTX where the subscriber took it."""
-        source = self.source
-        top = source.next_index - 1
-        self.nacked += len(sequences)
-        self.allowance = min(float(RESEND_RATE), self.allowance + (now - self.allowance_at) * RESEND_RATE)
-        self.allowance_at = now
-        for sequence in sequences:
-            index = top + sequence_delta(sequence, top & 0xFFFF)
-            if index < self.start_index or index > top or now - self.resent.get(index, 0.0) < RESEND_GAP:
-                continue
-            packet = source.cache.get(index, now)
-            if packet is None or self.allowance < 1:
-                self.missed += 1
-                continue
-            self.allowance -= 1
-            self.resent[index] = now
-            self.resends += 1
-            if self.rtx and source.rtx_ssrc is not None and source.codec.rtx_payload_type is not None:
-                self.rtx_sequence += 1
-                packet = build_rtx(
-                    packet,
-                    payload_type=source.codec.rtx_payload_type,
-                    sequence=self.rtx_sequence,
-                    ssrc=source.rtx_ssrc,
-                )
-            source.socket.fan_out(packet, (self.transport,))
-        while len(self.resent) > 256:
-            del self.resent[next(iter(self.resent))]
-
-    def describe(self) -> dict[str, object]:
-        source = self.source
-        live = self in source.live
-        return {
-            "mid": self.mid,
-            "peer": source.peer,
-            "source": source.name,
-            "live": live,
-            "packets": source.packets - self.base_packets if live else 0,
-            "nacked": self.nacked,
-            "resent": self.resends,
-            "missed": self.missed,
-            "fraction_lost": round(self.fraction_lost / 256, 3),
-            "round_trip_ms": None if self.round_trip is None else round(1000 * self.round_trip, 1),
-        }
 
 
 class Line:
@@ -168,6 +73,7 @@ class SubscribeConnection:
         self.remb: int | None = None
         self.lines = [Line("0", "audio"), Line("1", "video")]
         self.transport = Transport(endpoint, self)
+        self.sender = Sender(self.transport, endpoint.socket)
 
     # -- negotiation ------------------------------------------------------------
 
@@ -187,7 +93,7 @@ class SubscribeConnection:
                 return
             line = Line(str(len(self.lines)), source.kind)
             self.lines.append(line)
-        line.down = self.downs[source.number] = DownTrack(source, self.transport, line.mid)
+        line.down = self.downs[source.number] = DownTrack(source, self.sender, line.mid)
         self._changed()
 
     def remove(self, source: Source) -> None:
@@ -281,11 +187,16 @@ class SubscribeConnection:
         if self.dirty:
             self._changed()
 
+    def _attach(self, down: DownTrack) -> None:
+        down.source.attach(down, self.endpoint.now)
+        if not down.is_audio:
+            down.aim(down.source.layers[-1])
+
     def _set_accepted(self, down: DownTrack, accepted: bool) -> None:
         if accepted and not down.attached:
             down.attached = True
             if self.transport.ready:
-                down.source.attach(down)
+                self._attach(down)
         elif not accepted and down.attached:
             down.attached = False
             down.source.detach(down)
@@ -294,9 +205,9 @@ class SubscribeConnection:
 
     def transport_state(self, state: str) -> None:
         for down in self.downs.values():
-            started = down in down.source.live or down in down.source.waiting
+            started = down in down.source.downs
             if state == "connected" and down.attached and not started:
-                down.source.attach(down)
+                self._attach(down)
             elif state in ("failed", "closed") and started:
                 down.source.detach(down)
         self.state_changed(state)
@@ -325,7 +236,7 @@ class SubscribeConnection:
         elif isinstance(message, rtcp.KeyFrameRequest):
             down = self._by_ssrc(message.media)
             if down is not None:
-                down.source.request_keyframe(now)
+                down.request_keyframe(now)
         elif isinstance(message, rtcp.ReceiverReport):
             for block in message.reports:
                 down = self._by_ssrc(block.ssrc)
@@ -337,7 +248,7 @@ class SubscribeConnection:
     def _by_ssrc(self, ssrc: int) -> DownTrack | None:
         for down in self.downs.values():
             if down.source.ssrc == ssrc:
-                return down if down in down.source.live else None
+                return down if down in down.source.downs else None
         return None
 
     # -- end ------------------------------------------------------------
@@ -350,6 +261,7 @@ class SubscribeConnection:
             "version": self.version,
             "answered": self.answered,
             "remb": self.remb,
+            "sending": self.sender.describe(),
             "malformed": self.malformed,
             "tracks": [down.describe() for down in self.downs.values()],
         }

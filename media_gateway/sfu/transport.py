@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from .dtls import DtlsAssociation
 from .srtp import Profile, SrtpContext
-from .udp import Address, Slot
+from .udp import Address, Slot, Stream
 
 if TYPE_CHECKING:
     from .endpoint import Endpoint
@@ -86,6 +86,10 @@ class Transport:
         self.srtp_in: SrtpContext | None = None
         self.srtp_out: SrtpContext | None = None
         self.srtp_handle: Any = None
+        self.tag = 0
+        """bytes that encrypting an RTP packet adds"""
+        self.stream: Stream | None = None
+        """the way to a peer that is reached over TCP"""
         self.path_changes = 0
         self.dtls = DtlsAssociation(endpoint.identity, self._send_dtls, self._on_keys, self._on_dtls_closed)
         self.restart()
@@ -300,6 +304,7 @@ class Transport:
         self.srtp_in = SrtpContext(profile, receive_key, outbound=False)
         self.srtp_out = SrtpContext(profile, send_key, outbound=True)
         self.srtp_handle = self.srtp_out.handle
+        self.tag = profile.tag
         self.last_consent = max(self.last_consent, time.monotonic())
         self._set_state("connected")
 

@@ -1,15 +1,12 @@
-"""One UDP socket for everything, read and written in batches.
+"""One UDP socket for everything, read and written in batches: the interface, and which kind a system gets.
 
-On Linux a wake-up costs one `recvmmsg` and a flush one `sendmmsg`, called through cffi (no compiler).
-Elsewhere the same interface stands on plain `recvfrom` and `sendto`. Both encrypt in place in their send
-ring.
+On Linux `udp_batched` reads with `recvmmsg` and writes with `sendmmsg` and, where the kernel has it, UDP
+segmentation offload, called through cffi (no compiler). `udp_plain` stands on `recvfrom` and `sendto`.
 
 Addresses are opaque here: hashable keys that only the socket itself can read (`describe`) or make
 (`address_of`).
 """
 
-import errno
-import logging
 import socket
 import struct
 import sys
@@ -20,31 +17,18 @@ from typing import Any, Protocol
 import cffi
 from pylibsrtp._binding import ffi as srtp_ffi
 
+from .burst import NUMBER_AT, SEQUENCE_AT, TIMESTAMP_AT, Picture, Record, Run
 from .srtp import protect_rtp
 
-log = logging.getLogger(__name__)
-
 SLOT_SIZE = 2048
-"""Bytes of one receive or send buffer; no datagram of ours or of a browser comes near."""
+"""Bytes of one receive buffer; no datagram of ours or of a browser comes near."""
 MAX_PLAIN = SLOT_SIZE - 160
 RECEIVE_SLOTS = 64
-SEND_SLOTS = 256
 KERNEL_BUFFER = 4 * 1024 * 1024
 
 Address = Any
 
 _ffi = cffi.FFI()
-_ffi.cdef(
-    """
-    struct iovec { void *iov_base; size_t iov_len; };
-    struct msghdr { void *msg_name; unsigned int msg_namelen; struct iovec *msg_iov; size_t msg_iovlen;
-                    void *msg_control; size_t msg_controllen; int msg_flags; };
-    struct mmsghdr { struct msghdr msg_hdr; unsigned int msg_len; };
-    int sendmmsg(int fd, struct mmsghdr *messages, unsigned int count, int flags);
-    int recvmmsg(int fd, struct mmsghdr *messages, unsigned int count, int flags, void *timeout);
-    """
-)
-_memmove = _ffi.memmove
 
 
 class Slot:
@@ -57,21 +41,59 @@ class Slot:
         self.view = memoryview(_ffi.buffer(self.pointer))
 
 
+class Stream(Protocol):
+    """The way to a peer that is reached over TCP."""
+
+    def send(self, datagram: bytes) -> None: ...
+
+
 class Target(Protocol):
-    """What `fan_out` needs of a receiver: the libsrtp handle and the socket's name of its address."""
+    """What sending needs of a transport: libsrtp's handle and tag length, and the way to the peer."""
 
     srtp_handle: Any
+    tag: int
     destination: Any
+    stream: Stream | None
+
+
+class Sender(Protocol):
+    """One subscriber's sending side: counts its packets, and may hold a run back."""
+
+    transport: Any
+    number: int
+    """the next transport-wide sequence number; kept in 0 to 65535 by whoever raises it"""
+
+    def sent(self, count: int, size: int, now: float) -> None:
+        """`count` packets of `size` bytes went out, the numbers being those before `number`."""
+
+
+class Receiver(Protocol):
+    """One subscriber of a layer (see downtrack.py)."""
+
+    sender: Any
+    floor: int
+    shift: int
+    rewrites: bool
+    clock_shift: int
+    picture_shift: int
+    tl0_shift: int
+
+    def hold(self, run: Run, now: float) -> bool:
+        """Whether the run was put into the subscriber's paced queue instead."""
 
 
 Handler = Callable[[Slot, int, Address], None]
 
 
-def open_socket(host: str, port: int, *, batched: bool | None = None) -> "UdpSocket":
+def open_socket(host: str, port: int, *, batched: bool | None = None, gso: bool | None = None) -> "UdpSocket":
     """Bind. `host` with a colon opens IPv6 and IPv4 on one socket. OSError when the address cannot be had.
 
-    `batched` forces (True) or forbids (False) recvmmsg/sendmmsg; None takes them where the system has them.
+    `batched` forces (True) or forbids (False) recvmmsg/sendmmsg, `gso` segmentation offload; None takes what
+    the system has.
     """
+    from .udp_batched import BatchedSocket, offload_works
+    from .udp_plain import PlainSocket
+
     v6 = ":" in host
     sock = socket.socket(socket.AF_INET6 if v6 else socket.AF_INET, socket.SOCK_DGRAM)
     try:
@@ -86,7 +108,9 @@ def open_socket(host: str, port: int, *, batched: bool | None = None) -> "UdpSoc
         raise
     if batched is None:
         batched = sys.platform == "linux"
-    return BatchedSocket(sock) if batched else PlainSocket(sock)
+    if not batched:
+        return PlainSocket(sock)
+    return BatchedSocket(sock, gso=offload_works() if gso is None else gso)
 
 
 class UdpSocket(ABC):
@@ -96,13 +120,19 @@ class UdpSocket(ABC):
         self.sock = sock
         self.v6 = sock.family == socket.AF_INET6
         self.port: int = sock.getsockname()[1]
+        self.gso = False
         self.received = 0
         self.sent = 0
+        self.sends = 0
+        """calls of the kernel's send"""
+        self.messages = 0
+        """messages given to it; fewer than packets where it cuts them itself"""
         self.bytes_received = 0
         self.bytes_sent = 0
         self.send_drops = 0
         self.protect_errors = 0
         self._length = srtp_ffi.new("int *")
+        self._scratch = Slot()
 
     def fileno(self) -> int:
         return self.sock.fileno()
@@ -122,8 +152,8 @@ class UdpSocket(ABC):
         """Queue a datagram as it is."""
 
     @abstractmethod
-    def fan_out(self, packet: bytes, targets: Iterable[Target]) -> None:
-        """Queue one plain RTP packet to each target, encrypted with each target's own key."""
+    def fan_out(self, run: Run, receivers: Iterable[Any], now: float) -> None:
+        """Queue a run to each receiver: numbered and encrypted for each with its own key."""
 
     @abstractmethod
     def flush(self) -> None:
@@ -144,218 +174,80 @@ class UdpSocket(ABC):
         OSError or ValueError when it is not one.
         """
 
-
-class BatchedSocket(UdpSocket):
-    """recvmmsg and sendmmsg on rings of preallocated buffers."""
-
-    def __init__(self, sock: socket.socket) -> None:
-        super().__init__(sock)
-        self._lib = _ffi.dlopen(None)
-        self._fd = sock.fileno()
-        self._in_slots = [Slot() for _ in range(RECEIVE_SLOTS)]
-        self._in, self._in_iov = self._ring(self._in_slots)
-        self._names = _ffi.new("char[]", 28 * RECEIVE_SLOTS)
-        self._name_view = memoryview(_ffi.buffer(self._names))
-        for i in range(RECEIVE_SLOTS):
-            self._in[i].msg_hdr.msg_name = self._names + 28 * i
-            self._in[i].msg_hdr.msg_namelen = 28
-        self._out_slots = [Slot() for _ in range(SEND_SLOTS)]
-        self._out, self._out_iov = self._ring(self._out_slots)
-        # Plain lists of C references: indexing a cdata array for every packet costs more than the copy
-        # itself.
-        self._out_pointers = [slot.pointer for slot in self._out_slots]
-        self._out_heads = [self._out[i].msg_hdr for i in range(SEND_SLOTS)]
-        self._out_vectors = [self._out_iov[i] for i in range(SEND_SLOTS)]
-        self._in_heads = [self._in[i].msg_hdr for i in range(RECEIVE_SLOTS)]
-        self._queued = 0
-        self._keep: list[Any] = [None] * SEND_SLOTS
-
-    @staticmethod
-    def _ring(slots: list[Slot]) -> tuple[Any, Any]:
-        count = len(slots)
-        vectors = _ffi.new("struct iovec[]", count)
-        messages = _ffi.new("struct mmsghdr[]", count)
-        for i, slot in enumerate(slots):
-            vectors[i].iov_base = slot.pointer
-            vectors[i].iov_len = SLOT_SIZE
-            messages[i].msg_hdr.msg_iov = vectors + i
-            messages[i].msg_hdr.msg_iovlen = 1
-        return messages, vectors
-
-    def receive(self, handler: Handler) -> int:
-        count: int = self._lib.recvmmsg(self._fd, self._in, RECEIVE_SLOTS, socket.MSG_DONTWAIT, _ffi.NULL)
-        if count <= 0:
-            if count < 0 and _ffi.errno not in (errno.EAGAIN, errno.EINTR, errno.ECONNREFUSED):
-                log.warning("recvmmsg failed: errno %d", _ffi.errno)
-            return 0
-        self.received += count
-        names, messages, slots = self._name_view, self._in, self._in_slots
-        heads = self._in_heads
-        for i in range(count):
-            length = messages[i].msg_len
-            head = heads[i]
-            at = 28 * i
-            address = bytes(names[at : at + head.msg_namelen])
-            head.msg_namelen = 28
-            self.bytes_received += length
-            if length:
-                handler(slots[i], length, address)
-        return count
-
-    def send(self, destination: Any, data: bytes) -> None:
-        if len(data) > SLOT_SIZE:
+    def send_packet(self, sender: Any, packet: bytes, now: float) -> None:
+        """Queue one template that already carries its sequence number."""
+        transport: Target = sender.transport
+        if transport.srtp_handle is None:
+            return
+        if len(packet) > MAX_PLAIN:
             self.send_drops += 1
             return
-        i = self._queued
-        if i == SEND_SLOTS:
-            self.flush()
-            i = 0
-        _memmove(self._out_pointers[i], data, len(data))
-        self._out_vectors[i].iov_len = len(data)
-        head = self._out_heads[i]
-        head.msg_name, head.msg_namelen = destination
-        self._keep[i] = destination
-        self._queued = i + 1
-
-    def fan_out(self, packet: bytes, targets: Iterable[Target]) -> None:
-        size = len(packet)
-        if size > MAX_PLAIN:
-            self.send_drops += 1
+        view = self._scratch.view
+        view[: len(packet)] = packet
+        number = sender.number
+        view[NUMBER_AT] = number >> 8
+        view[NUMBER_AT + 1] = number & 0xFF
+        data = self._protected(transport, len(packet))
+        if data is None:
             return
-        length, pointers, vectors = self._length, self._out_pointers, self._out_vectors
-        heads, keep = self._out_heads, self._keep
-        i = self._queued
-        for target in targets:
-            if i == SEND_SLOTS:
-                self._queued = i
-                self.flush()
-                i = 0
-            pointer = pointers[i]
-            _memmove(pointer, packet, size)
-            length[0] = size
-            if protect_rtp(target.srtp_handle, pointer, length):
-                self.protect_errors += 1
-                continue
-            vectors[i].iov_len = length[0]
-            head = heads[i]
-            # The tuple is kept while queued: the address memory must outlive a peer that leaves meanwhile.
-            keep[i] = destination = target.destination
-            head.msg_name, head.msg_namelen = destination
-            i += 1
-        self._queued = i
+        sender.number = (number + 1) & 0xFFFF
+        sender.sent(1, len(data), now)
+        self.dispatch(transport, data)
 
-    def flush(self) -> None:
-        total = self._queued
-        if not total:
-            return
-        self._queued = 0
-        at = 0
-        messages, sendmmsg, fd = self._out, self._lib.sendmmsg, self._fd
-        while at < total:
-            count = sendmmsg(fd, messages + at, total - at, socket.MSG_DONTWAIT)
-            if count > 0:
-                at += count
-                continue
-            code = _ffi.errno
-            if code == errno.EINTR:
-                continue
-            if code in (errno.EAGAIN, errno.ENOBUFS):
-                # The kernel's buffer is full. Waiting would delay every other packet; receivers ask again.
-                self.send_drops += total - at
-                total = at
-                break
-            # This one address is at fault (unreachable, denied): leave it out, go on with the rest.
-            self.send_drops += 1
-            at += 1
-        self.sent += total
-        vectors = self._out_vectors
-        self.bytes_sent += sum(vectors[i].iov_len for i in range(total))
+    def dispatch(self, transport: Target, data: bytes) -> None:
+        """Queue an encrypted packet on whichever way leads to the peer."""
+        if transport.stream is not None:
+            transport.stream.send(data)
+        elif transport.destination is not None:
+            self.send(transport.destination, data)
 
-    def destination(self, address: Address) -> Any:
-        return _ffi.new("char[]", bytes(address)), len(address)
+    def _protected(self, transport: Target, size: int) -> bytes | None:
+        length = self._length
+        length[0] = size
+        if protect_rtp(transport.srtp_handle, self._scratch.pointer, length):
+            self.protect_errors += 1
+            return None
+        return bytes(self._scratch.view[: length[0]])
 
-    def describe(self, address: Address) -> tuple[str, int]:
-        port = int.from_bytes(address[2:4], "big")
-        if self.v6:
-            return _plain_ip(socket.inet_ntop(socket.AF_INET6, address[8:24])), port
-        return socket.inet_ntoa(address[4:8]), port
-
-    def address_of(self, ip: str, port: int) -> Address:
-        family = struct.pack("=H", self.sock.family)
-        if self.v6:
-            raw = socket.inet_pton(socket.AF_INET6, ip if ":" in ip else f"::ffff:{ip}")
-            return family + struct.pack("!HI", port, 0) + raw + bytes(4)
-        return family + struct.pack("!H", port) + socket.inet_pton(socket.AF_INET, ip) + bytes(8)
+    def _one_by_one(self, run: Run, receiver: Any, now: float) -> None:
+        """A run to one receiver, packet by packet: for TCP, and for sockets without batches."""
+        sender = receiver.sender
+        for record, packet in zip(run.records, run.packets, strict=True):
+            self.send_packet(sender, renumbered(record, packet, receiver), now)
 
 
-class PlainSocket(UdpSocket):
-    """recvfrom and sendto, for systems without the batched calls."""
-
-    def __init__(self, sock: socket.socket) -> None:
-        super().__init__(sock)
-        self._in_slot = Slot()
-        self._out_slot = Slot()
-        self._queue: list[tuple[Any, bytes]] = []
-
-    def receive(self, handler: Handler) -> int:
-        for count in range(RECEIVE_SLOTS):
-            try:
-                length, address = self.sock.recvfrom_into(self._in_slot.view)
-            except (BlockingIOError, InterruptedError):
-                return count
-            except OSError as error:
-                # Windows reports an earlier send's ICMP answer here; it says nothing of this socket.
-                log.debug("recvfrom failed: %s", error)
-                return count
-            self.received += 1
-            self.bytes_received += length
-            if length:
-                handler(self._in_slot, length, address[:2])
-        return RECEIVE_SLOTS
-
-    def send(self, destination: Any, data: bytes) -> None:
-        self._queue.append((destination, data))
-        if len(self._queue) >= SEND_SLOTS:
-            self.flush()
-
-    def fan_out(self, packet: bytes, targets: Iterable[Target]) -> None:
-        size = len(packet)
-        if size > MAX_PLAIN:
-            self.send_drops += 1
-            return
-        length, slot = self._length, self._out_slot
-        for target in targets:
-            _memmove(slot.pointer, packet, size)
-            length[0] = size
-            if protect_rtp(target.srtp_handle, slot.pointer, length):
-                self.protect_errors += 1
-                continue
-            self.send(target.destination, bytes(slot.view[: length[0]]))
-
-    def flush(self) -> None:
-        queue, self._queue = self._queue, []
-        for destination, data in queue:
-            try:
-                self.sock.sendto(data, destination)
-            except OSError as error:
-                log.debug("sendto %s failed: %s", destination, error)
-                self.send_drops += 1
-            else:
-                self.sent += 1
-                self.bytes_sent += len(data)
-
-    def destination(self, address: Address) -> Any:
-        return address
-
-    def describe(self, address: Address) -> tuple[str, int]:
-        return _plain_ip(address[0]), address[1]
-
-    def address_of(self, ip: str, port: int) -> Address:
-        socket.inet_pton(socket.AF_INET6 if ":" in ip else socket.AF_INET, ip)
-        if self.v6 and ":" not in ip:
-            ip = f"::ffff:{ip}"
-        return ip, port
+def renumbered(record: Record, packet: bytes, receiver: Any) -> bytes:
+    """A copy of a template with this receiver's sequence number and, where it has any, its other offsets."""
+    copy = bytearray(packet)
+    sequence = (record[0] + receiver.shift) & 0xFFFF
+    copy[SEQUENCE_AT] = sequence >> 8
+    copy[SEQUENCE_AT + 1] = sequence & 0xFF
+    if receiver.rewrites:
+        rewrite(memoryview(copy), 0, record, receiver)
+    return bytes(copy)
 
 
-def _plain_ip(ip: str) -> str:
+def rewrite(view: memoryview, at: int, record: Record, receiver: Any) -> None:
+    """Apply a receiver's timestamp and picture offsets to the packet that stands at `at`."""
+    timestamp = (record[1] + receiver.clock_shift) & 0xFFFFFFFF
+    _U32.pack_into(view, at + TIMESTAMP_AT, timestamp)
+    picture: Picture | None = record[3]
+    if picture is None:
+        return
+    id_at, ident, tl0_at, tl0 = picture
+    if id_at and ident & 0x8000:
+        shifted = (ident + receiver.picture_shift) & 0x7FFF | 0x8000
+        view[at + id_at] = shifted >> 8
+        view[at + id_at + 1] = shifted & 0xFF
+    elif id_at:
+        view[at + id_at] = (ident + receiver.picture_shift) & 0x7F
+    if tl0_at:
+        view[at + tl0_at] = (tl0 + receiver.tl0_shift) & 0xFF
+
+
+_U32 = struct.Struct("!I")
+
+
+def plain_ip(ip: str) -> str:
+    """IPv4 as itself where a dual-stack socket shows it mapped into IPv6."""
     return ip[7:] if ip.startswith("::ffff:") and "." in ip else ip

@@ -34,7 +34,7 @@ def rtcp_of(packets: list[bytes], kind: type) -> list:  # type: ignore[type-arg]
     return [message for packet in packets for message in rtcp.parse(packet) if isinstance(message, kind)]
 
 
-async def test_video_arrives_unchanged_and_bare(harness: Harness) -> None:
+async def test_video_arrives_unchanged_with_numbers_of_its_own(harness: Harness) -> None:
     viewer = await harness.join("bob")
     _, sender = await camera(harness)
     await watching(harness, sender, viewer, "ann camera")
@@ -47,7 +47,10 @@ async def test_video_arrives_unchanged_and_bare(harness: Harness) -> None:
     for place, packet in enumerate(packets):
         assert packet.sequence == (first.sequence + place) & 0xFFFF
         assert packet.timestamp == (first.timestamp + 3000 * place) & 0xFFFFFFFF
-        assert packet.extensions == {} and packet.payload_type == 96 and packet.marker
+        assert packet.payload_type == 96 and packet.marker
+        # Nothing of the publisher's extensions, but this transport's own running number.
+        number = int.from_bytes(first.extensions[3], "big") + place
+        assert packet.extensions == {3: (number & 0xFFFF).to_bytes(2, "big")}
 
 
 async def test_padding_is_taken_off(harness: Harness) -> None:

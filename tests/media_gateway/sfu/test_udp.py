@@ -4,16 +4,22 @@ import asyncio
 import os
 import socket
 import sys
+from typing import Any
 
 import pytest
 
 from media_gateway.sfu import rtp, udp
-from media_gateway.sfu.srtp import PROFILES, SrtpContext, session_keys
-from media_gateway.sfu.udp import PlainSocket, Slot, UdpSocket, open_socket
+from media_gateway.sfu.burst import Record, Run, runs, template
+from media_gateway.sfu.srtp import PROFILES, Profile, SrtpContext, session_keys
+from media_gateway.sfu.udp import Slot, UdpSocket, open_socket
+from media_gateway.sfu.udp_batched import offload_works
+from media_gateway.sfu.udp_plain import PlainSocket
 
-KINDS = [pytest.param(False, id="plain")]
+KINDS = [pytest.param((False, False), id="plain")]
 if sys.platform == "linux":
-    KINDS.append(pytest.param(True, id="batched"))
+    KINDS.append(pytest.param((True, False), id="batched"))
+    if offload_works():
+        KINDS.append(pytest.param((True, True), id="offload"))
 
 
 def read_all(sock: UdpSocket, count: int) -> list[tuple[bytes, object]]:
@@ -28,14 +34,70 @@ def read_all(sock: UdpSocket, count: int) -> list[tuple[bytes, object]]:
 
 
 class Target:
-    def __init__(self, handle: object, destination: object) -> None:
-        self.srtp_handle = handle
+    """A transport and its only track in one."""
+
+    def __init__(self, context: SrtpContext, tag: int, destination: object) -> None:
+        self.context = context
+        self.srtp_handle = context.handle
+        self.tag = tag
         self.destination = destination
+        self.stream = None
+        self.sender = self.transport = self
+        self.number = 65534
+        self.told: list[tuple[int, int]] = []
+        self.floor = self.clock_shift = self.picture_shift = self.tl0_shift = 0
+        self.shift = 0
+        self.rewrites = False
+        self.held = False
+
+    def sent(self, count: int, size: int, now: float) -> None:
+        self.told.append((count, size))
+
+    def hold(self, run: Run, now: float) -> bool:
+        return self.held
+
+
+class Ways(list[bytes]):
+    """Where a peer behind TCP gets its datagrams."""
+
+    def send(self, datagram: bytes) -> None:
+        self.append(datagram)
+
+
+def made(first: int, sizes: list[int]) -> list[Record]:
+    """Packets of those payload sizes with running indices and VP8 picture ids."""
+    records = []
+    for place, size in enumerate(sizes):
+        ident = 0x8000 | 300 + place
+        payload = bytes((0x90, 0xC0)) + ident.to_bytes(2, "big") + bytes((place,)) + os.urandom(size - 5)
+        packet = template(96, 9000 + place, 77, b"", payload)
+        records.append((first + place, 9000 + place, packet, (22, ident, 24, place)))
+    return records
+
+
+def opened_packets(datagrams: list[bytes], context: SrtpContext) -> list[rtp.Parsed]:
+    packets = []
+    for data in datagrams:
+        slot = Slot()
+        slot.view[: len(data)] = data
+        size = context.unprotect(slot.pointer, len(data))
+        assert size, "the packet authenticates"
+        packets.append((rtp.parse(slot.view[:size]), bytes(slot.view[:size])))
+    return packets
+
+
+@pytest.fixture
+def contexts():  # type: ignore[no-untyped-def]
+    def make(profile: Profile) -> tuple[SrtpContext, SrtpContext]:
+        key = os.urandom(profile.key_length + profile.salt_length)
+        return SrtpContext(profile, key, outbound=True), SrtpContext(profile, key, outbound=False)
+
+    return make
 
 
 @pytest.fixture(params=KINDS)
 def sock(request: pytest.FixtureRequest):  # type: ignore[no-untyped-def]
-    opened = open_socket("127.0.0.1", 0, batched=request.param)
+    opened = open_socket("127.0.0.1", 0, batched=request.param[0], gso=request.param[1])
     yield opened
     opened.close()
 
@@ -79,44 +141,113 @@ def test_an_address_given_as_text_is_the_same_key(sock: UdpSocket, other: socket
         sock.address_of("no.such.host", 5)
 
 
+MANY = 400
+
+
 def test_more_than_a_ring_is_flushed_by_itself(sock: UdpSocket, other: socket.socket) -> None:
     destination = sock.destination(sock.address_of(*other.getsockname()))
-    for number in range(udp.SEND_SLOTS + 3):
+    for number in range(MANY):
         sock.send(destination, number.to_bytes(2, "big"))
     sock.flush()
-    got = [int.from_bytes(other.recv(100), "big") for _ in range(udp.SEND_SLOTS + 3)]
-    assert got == list(range(udp.SEND_SLOTS + 3))
+    got = [int.from_bytes(other.recv(100), "big") for _ in range(MANY)]
+    assert got == list(range(MANY))
+
+
+SIZES = [900, 901, 900, 901, 340, 1200, 1180, 50, 700]
+"""A frame that can be levelled and its short end, and then packets of all sizes."""
 
 
 @pytest.mark.parametrize("profile", PROFILES, ids=lambda profile: profile.name.decode())
-def test_a_packet_fans_out_encrypted_for_each(sock: UdpSocket, other: socket.socket, profile: object) -> None:
+def test_a_burst_fans_out_numbered_and_encrypted_for_each(
+    sock: UdpSocket, other: socket.socket, contexts: Any, profile: Profile
+) -> None:
     destination = sock.destination(sock.address_of(*other.getsockname()))
-    outgoing, incoming = [], []
-    for _ in range(3):
-        key = os.urandom(profile.key_length + profile.salt_length)  # type: ignore[attr-defined]
-        outgoing.append(SrtpContext(profile, key, outbound=True))  # type: ignore[arg-type]
-        incoming.append(SrtpContext(profile, key, outbound=False))  # type: ignore[arg-type]
-    packet = rtp.build(payload_type=96, sequence=5, timestamp=6, ssrc=7, payload=os.urandom(1400))
-    sock.fan_out(packet, [Target(context.handle, destination) for context in outgoing])
+    pairs = [contexts(profile) for _ in range(3)]
+    targets = [Target(out, profile.tag, destination) for out, _ in pairs]
+    for place, target in enumerate(targets):
+        target.shift = 1000 * place + 65530 - 500
+    records = made(500, SIZES)
+    for run in runs(records):
+        sock.fan_out(run, targets, 1.0)
     sock.flush()
-    sent = [other.recv(2048) for _ in range(3)]
-    assert len(set(sent)) == 3 and all(packet not in data for data in sent)
-    for data, context in zip(sent, incoming, strict=True):
-        slot = Slot()
-        slot.view[: len(data)] = data
-        assert context.unprotect(slot.pointer, len(data)) == len(packet)
-        assert bytes(slot.view[: len(packet)]) == packet
-        slot.view[: len(data)] = data
-        assert context.unprotect(slot.pointer, len(data)) == 0, "a replay is refused"
-        assert context.errors == 1
+    total = len(records) * len(targets)
+    datagrams = [other.recv(2048) for _ in range(total)]
+    assert sock.sent == total and sock.send_drops == 0
+    if sock.gso:
+        assert sock.messages < total, "the kernel cut some of them"
+    by_target: dict[int, list[bytes]] = {}
+    for data in datagrams:
+        base = (int.from_bytes(data[2:4], "big") - 65530 & 0xFFFF) // 1000
+        by_target.setdefault(base, []).append(data)
+    for place, (_, incoming) in enumerate(pairs):
+        packets = opened_packets(by_target[place], incoming)
+        for at, (parsed, whole) in enumerate(packets):
+            assert parsed.sequence == (65530 + 1000 * place + at) & 0xFFFF
+            assert parsed.extensions == {3: ((65534 + at) & 0xFFFF).to_bytes(2, "big")}
+            assert parsed.timestamp == 9000 + at and parsed.ssrc == 77
+            assert whole[parsed.start : parsed.end] == records[at][2][20:], "the payload, without any padding"
+        assert sum(count for count, _ in targets[place].told) == len(records)
+        assert targets[place].number == (65534 + len(records)) & 0xFFFF
 
 
-def test_an_oversized_packet_is_dropped_and_counted(sock: UdpSocket, other: socket.socket) -> None:
+def test_offsets_of_a_switched_subscriber_are_applied(
+    sock: UdpSocket, other: socket.socket, contexts: Any
+) -> None:
+    out, incoming = contexts(PROFILES[0])
+    target = Target(out, PROFILES[0].tag, sock.destination(sock.address_of(*other.getsockname())))
+    target.rewrites, target.clock_shift, target.picture_shift, target.tl0_shift = True, 5, 0x7FFF, 250
+    for run in runs(made(1, [600, 600, 601])):
+        sock.fan_out(run, [target], 1.0)
+    sock.flush()
+    for at, (parsed, whole) in enumerate(opened_packets([other.recv(2048) for _ in range(3)], incoming)):
+        payload = whole[parsed.start : parsed.end]
+        assert parsed.timestamp == 9005 + at
+        assert payload[2:4] == (0x8000 | 299 + at).to_bytes(2, "big") and payload[4] == (at + 250) & 0xFF
+
+
+def test_what_a_subscriber_must_not_get_is_left_out(
+    sock: UdpSocket, other: socket.socket, contexts: Any
+) -> None:
     destination = sock.destination(sock.address_of(*other.getsockname()))
-    context = SrtpContext(PROFILES[0], os.urandom(28), outbound=True)
-    sock.fan_out(bytes(udp.MAX_PLAIN + 1), [Target(context.handle, destination)])
+    late, held, unkeyed, behind_tcp, good = (
+        Target(contexts(PROFILES[0])[0], PROFILES[0].tag, destination) for _ in range(5)
+    )
+    late.floor, held.held, unkeyed.srtp_handle = 6, True, None
+    behind_tcp.stream = Ways()  # type: ignore[assignment]
+    (run,) = runs(made(5, [500, 500]))
+    sock.fan_out(run, [late, held, unkeyed, behind_tcp, good], 1.0)
+    sock.flush()
+    assert len({other.recv(2048) for _ in range(2)}) == 2 and sock.sent == 2
+    assert len(behind_tcp.stream) == 2, "the same packets take the other way"  # type: ignore[arg-type]
+    assert [target.number for target in (late, held, unkeyed)] == [65534] * 3
+
+
+def test_an_oversized_packet_is_dropped_and_counted(
+    sock: UdpSocket, other: socket.socket, contexts: Any
+) -> None:
+    destination = sock.destination(sock.address_of(*other.getsockname()))
+    target = Target(contexts(PROFILES[0])[0], PROFILES[0].tag, destination)
+    for run in runs(made(1, [udp.MAX_PLAIN])):
+        sock.fan_out(run, [target], 1.0)
     sock.flush()
     assert sock.send_drops == 1 and sock.sent == 0
+
+
+@pytest.mark.skipif(not offload_works(), reason="no segmentation offload here")
+def test_a_message_the_kernel_will_not_cut_is_cut_here(other: socket.socket, contexts: Any) -> None:
+    sock = open_socket("127.0.0.1", 0, batched=True, gso=True)
+    out, incoming = contexts(PROFILES[0])
+    target = Target(out, PROFILES[0].tag, sock.destination(sock.address_of(*other.getsockname())))
+    # Without UDP checksums the kernel refuses to segment (EIO), as it does for devices that cannot help it.
+    sock.sock.setsockopt(socket.SOL_SOCKET, 11, 1)
+    records = made(1, [600] * 4)
+    for run in runs(records):
+        sock.fan_out(run, [target], 1.0)
+    sock.flush()
+    packets = opened_packets([other.recv(2048) for _ in range(4)], incoming)
+    assert [whole[parsed.start : parsed.end] for parsed, whole in packets] == [r[2][20:] for r in records]
+    assert not sock.gso and sock.sent == 4 and sock.send_drops == 0
+    sock.close()
 
 
 def test_an_unreachable_address_does_not_stop_the_others(sock: UdpSocket, other: socket.socket) -> None:
@@ -130,10 +261,10 @@ def test_an_unreachable_address_does_not_stop_the_others(sock: UdpSocket, other:
     assert sock.send_drops == 2
 
 
-@pytest.mark.parametrize("batched", KINDS)
-def test_ipv6_and_ipv4_on_one_socket(batched: bool) -> None:
+@pytest.mark.parametrize("kind", KINDS)
+def test_ipv6_and_ipv4_on_one_socket(kind: tuple[bool, bool]) -> None:
     try:
-        sock = open_socket("::", 0, batched=batched)
+        sock = open_socket("::", 0, batched=kind[0], gso=kind[1])
     except OSError:
         pytest.skip("no IPv6 here")
     try:

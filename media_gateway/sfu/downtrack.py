@@ -1,0 +1,311 @@
+"""One source on its way to one subscriber: which layer, with what numbers, and what is sent again."""
+
+import secrets
+import time
+from typing import TYPE_CHECKING
+
+from . import rtcp
+from .burst import Picture, Run, retransmission
+from .layer import Layer
+from .rtp import sequence_delta, timestamp_delta
+from .source import Source
+from .udp import renumbered
+
+if TYPE_CHECKING:
+    from .sender import Sender
+
+RESEND_GAP = 0.025
+"""Seconds within which the same packet is not sent again to the same subscriber."""
+RESEND_RATE = 400
+"""Resends a second to one subscriber's track, at most: repairing must not make congestion worse."""
+MAX_STRETCHES = 8
+
+
+class Stretch:
+    """Numbers `start` and up came from `layer`, with these offsets: the way back from a NACK to the cache."""
+
+    __slots__ = ("clock_shift", "layer", "picture_shift", "rewrites", "shift", "start", "tl0_shift")
+
+    def __init__(self, down: "DownTrack", layer: Layer, start: int) -> None:
+        self.layer = layer
+        self.start = start
+        self.shift = down.shift
+        self.clock_shift = down.clock_shift
+        self.picture_shift = down.picture_shift
+        self.tl0_shift = down.tl0_shift
+        self.rewrites = down.rewrites
+
+
+class DownTrack:
+    """What a subscriber gets of a source.
+
+    Sequence numbers, timestamps and VP8 picture ids go on without a break whatever layer it comes from and
+    however often it was paused. `layer` is what is sent now, `target` what is waited for.
+    """
+
+    def __init__(self, source: Source, sender: "Sender", mid: str) -> None:
+        self.source = source
+        self.sender = sender
+        self.mid = mid
+        self.attached = False
+        self.rtx = False
+        self.is_audio = source.kind == "audio"
+        self.layer: Layer | None = None
+        self.target: Layer | None = None
+        # Offsets to the layer's own numbers.
+        self.floor = 0
+        self.shift = 0
+        self.clock_shift = 0
+        self.picture_shift = 0
+        self.tl0_shift = 0
+        self.rewrites = False
+        # Where the last layer left off: the next number, and what was last sent.
+        self.next_number = 0x10000 + secrets.randbelow(0x8000)
+        self.last_timestamp: int | None = None
+        self.last_picture: tuple[int, int] | None = None
+        self.stretches: list[Stretch] = []
+        self.switches = 0
+        self.starved = 0
+        self._base_packets = self._base_octets = 0
+        self._sent_packets = self._sent_octets = 0
+        self.rtx_sequence = secrets.randbelow(0x8000)
+        self.resent: dict[int, float] = {}
+        self.allowance = float(RESEND_RATE)
+        self.allowance_at = 0.0
+        self.nacked = 0
+        self.resends = 0
+        self.missed = 0
+        self.fraction_lost = 0
+        self.packets_lost = 0
+        self.jitter = 0
+        self.highest = 0
+        self.round_trip: float | None = None
+        self._reports: list[tuple[int, float]] = []
+
+    # -- layers ------------------------------------------------------------
+
+    def aim(self, layer: Layer | None) -> None:
+        """Go to a layer with its next key frame; None pauses at once."""
+        now = time.monotonic()
+        if layer is None:
+            self.leave()
+            return
+        if layer is self.layer:
+            self._forget_target()
+            return
+        if layer is self.target:
+            return
+        self._forget_target()
+        self.target = layer
+        layer.waiting.append(self)
+        self.source.want(layer)
+        layer.request_keyframe(now)
+        if self.layer is None and not layer.flowing(now):
+            # It may take a while to come: show something until then.
+            stand_in = next((other for other in self.source.layers if other.flowing(now)), None)
+            if stand_in is not None:
+                stand_in.waiting.append(self)
+                stand_in.request_keyframe(now)
+
+    def _forget_target(self) -> None:
+        self.target = None
+        for layer in self.source.layers:
+            if self in layer.waiting:
+                layer.waiting.remove(self)
+
+    def enter(self, layer: Layer, index: int, timestamp: int, picture: Picture | None, now: float) -> None:
+        """Begin with the packet `index` of `layer`: for video the first one of a key frame."""
+        if layer is self.layer:
+            return
+        old = self.layer
+        if old is not None:
+            old.send(now)
+            self._step_out(old)
+            self.switches += 1
+        if layer is self.target or self.target is None:
+            self._forget_target()
+        self.layer = layer
+        self.floor = index
+        self.shift = self.next_number - index
+        self.clock_shift = self.picture_shift = self.tl0_shift = 0
+        if self.last_timestamp is not None:
+            ahead = timestamp_delta(timestamp, self.last_timestamp)
+            if ahead <= 0:
+                self.clock_shift = 1 - ahead
+        if picture is not None and self.last_picture is not None:
+            _, ident, _, tl0 = picture
+            self.picture_shift = (self.last_picture[0] + 1 - ident) & 0x7FFF
+            self.tl0_shift = (self.last_picture[1] + 1 - tl0) & 0xFF
+        self.rewrites = bool(self.clock_shift or self.picture_shift or self.tl0_shift)
+        self.stretches.append(Stretch(self, layer, self.next_number))
+        del self.stretches[:-MAX_STRETCHES]
+        self._base_packets, self._base_octets = layer.packets, layer.octets
+        # Lists that are being walked over are replaced, never changed.
+        layer.live = [*layer.live, self]
+        self.send_report()
+
+    def _step_out(self, layer: Layer) -> None:
+        """Leave a layer whose pending packets are sent, and remember where."""
+        layer.live = [down for down in layer.live if down is not self]
+        self.layer = None
+        self.next_number = max(self.next_number, layer.next_index + self.shift)
+        self.last_timestamp = (layer.last_timestamp + self.clock_shift) & 0xFFFFFFFF
+        if layer.last_picture is not None:
+            _, ident, _, tl0 = layer.last_picture
+            self.last_picture = (ident + self.picture_shift) & 0x7FFF, (tl0 + self.tl0_shift) & 0xFF
+        self._sent_packets += layer.packets - self._base_packets
+        self._sent_octets += layer.octets - self._base_octets
+
+    def leave(self) -> None:
+        """Send nothing any more, until `enter`."""
+        self._forget_target()
+        if self.layer is not None:
+            layer = self.layer
+            layer.send(time.monotonic())
+            if self.layer is not None:  # sending may have starved it
+                self._step_out(layer)
+
+    def skip(self, count: int) -> None:
+        """`count` packets of the layer were kept from subscribers: go on without a hole."""
+        self.shift -= count
+        if self.layer is not None:
+            self.stretches.append(Stretch(self, self.layer, self.layer.next_index - 1 + self.shift))
+            del self.stretches[:-MAX_STRETCHES]
+
+    def request_keyframe(self, now: float) -> None:
+        """The subscriber lost its picture."""
+        layer = self.layer or self.target
+        if layer is not None:
+            layer.request_keyframe(now)
+
+    # -- pacing ------------------------------------------------------------
+
+    def hold(self, run: Run, now: float) -> bool:
+        """Whether the run had to wait in the paced queue. Sound never does."""
+        sender = self.sender
+        if not sender.paced or self.is_audio or sender.spend(run.total, now):
+            return False
+        packets = [
+            renumbered(record, packet, self) for record, packet in zip(run.records, run.packets, strict=True)
+        ]
+        sender.hold(self, packets)
+        return True
+
+    def starve(self, first: int) -> None:
+        """Packets from the 16-bit number `first` on were thrown away unsent: go on with a key frame."""
+        layer = self.layer
+        if layer is None:
+            return
+        self.starved += 1
+        self._step_out(layer)
+        # Their numbers are given again, so that the subscriber sees no hole to ask for.
+        self.next_number += sequence_delta(first, self.next_number & 0xFFFF)
+        self.target = None
+        self.aim(layer)
+
+    # -- reports ------------------------------------------------------------
+
+    def send_report(self) -> None:
+        """Pass the publisher's sender report on, with this subscriber's counts."""
+        source = self.source
+        packet = source.report_for(*self.counts())
+        if packet is not None and source.sender_report is not None:
+            if self.clock_shift:
+                stamp = int.from_bytes(packet[16:20], "big") + self.clock_shift & 0xFFFFFFFF
+                packet = packet[:16] + stamp.to_bytes(4, "big") + packet[20:]
+            self._reports.append((rtcp.ntp_middle(source.sender_report[0]), time.monotonic()))
+            del self._reports[:-4]
+            self.sender.transport.send_rtcp(packet)
+
+    def counts(self) -> tuple[int, int]:
+        """(packets, payload bytes) sent of this source so far, without resends."""
+        packets, octets = self._sent_packets, self._sent_octets
+        if self.layer is not None:
+            packets += self.layer.packets - self._base_packets
+            octets += self.layer.octets - self._base_octets
+        return packets, octets
+
+    def take_report(self, block: rtcp.ReportBlock, now: float) -> None:
+        self.fraction_lost, self.packets_lost = block.fraction_lost, block.packets_lost
+        self.jitter, self.highest = block.jitter, block.highest_sequence
+        for middle, sent in self._reports:
+            if middle == block.lsr:
+                self.round_trip = max(0.0, now - sent - block.dlsr / 65536)
+
+    # -- resends ------------------------------------------------------------
+
+    def resend(self, sequences: list[int], now: float) -> None:
+        """Answer a NACK out of the layers' caches, by RTX where the subscriber took it."""
+        self.nacked += len(sequences)
+        if not self.stretches:
+            return
+        top = self.layer.next_index + self.shift if self.layer is not None else self.next_number
+        self.allowance = min(float(RESEND_RATE), self.allowance + (now - self.allowance_at) * RESEND_RATE)
+        self.allowance_at = now
+        for sequence in sequences:
+            number = top + sequence_delta(sequence, top & 0xFFFF)
+            if number >= top or now - self.resent.get(number, 0.0) < RESEND_GAP:
+                continue
+            packet = self._sent_before(number, now)
+            if packet is None or self.allowance < 1:
+                self.missed += 1
+                continue
+            self.allowance -= 1
+            self.resent[number] = now
+            self.resends += 1
+            self._send_again(packet, now)
+        while len(self.resent) > 256:
+            del self.resent[next(iter(self.resent))]
+
+    def _sent_before(self, number: int, now: float) -> bytes | None:
+        for stretch in reversed(self.stretches):
+            if number >= stretch.start:
+                record = stretch.layer.cache.get(number - stretch.shift, now)
+                return None if record is None else renumbered(record, record[2], stretch)
+        return None
+
+    def _send_again(self, packet: bytes, now: float) -> None:
+        sender, source = self.sender, self.source
+        if self.rtx and source.rtx_ssrc is not None and source.codec.rtx_payload_type is not None:
+            self.rtx_sequence += 1
+            packet = retransmission(
+                packet, source.codec.rtx_payload_type, self.rtx_sequence & 0xFFFF, source.rtx_ssrc
+            )
+        sender.credit -= len(packet)
+        source.socket.send_packet(sender, packet, now)
+
+    def last_packet(self, now: float) -> bytes | None:
+        """Something recently sent, for a bandwidth probe to send again."""
+        if self.layer is None:
+            return None
+        return self._sent_before(self.layer.next_index - 1 + self.shift, now)
+
+    def probe(self, now: float) -> int:
+        """Send the last packet once more, as RTX; bytes sent, 0 when there is nothing."""
+        packet = self.last_packet(now) if self.rtx else None
+        if packet is None:
+            return 0
+        self._send_again(packet, now)
+        return len(packet)
+
+    def describe(self) -> dict[str, object]:
+        """For `room.stats`."""
+        source, layer, target = self.source, self.layer, self.target
+        return {
+            "mid": self.mid,
+            "peer": source.peer,
+            "source": source.name,
+            "live": layer is not None,
+            "layer": None if layer is None else layer.rid,
+            "target": None if target is None else target.rid,
+            "packets": self.counts()[0],
+            "switches": self.switches,
+            "starved": self.starved,
+            "nacked": self.nacked,
+            "resent": self.resends,
+            "missed": self.missed,
+            "fraction_lost": round(self.fraction_lost / 256, 3),
+            "packets_lost": self.packets_lost,
+            "jitter": self.jitter,
+            "round_trip_ms": None if self.round_trip is None else round(1000 * self.round_trip, 1),
+        }

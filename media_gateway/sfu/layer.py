@@ -1,0 +1,242 @@
+"""One quality of a published source: an incoming stream made into a continuous one.
+
+Whatever happens on the publisher's side (pause, another SSRC, a reconnect), a layer counts its packets
+without a hole of our making and its clock goes on. All subscribers of a layer share the same templates;
+what differs for each (numbers, keys) is written when they are sent.
+"""
+
+import random
+import time
+from typing import TYPE_CHECKING, Protocol
+
+from .burst import HEADER_SIZE, Record, runs, template
+from .cache import PacketCache
+
+if TYPE_CHECKING:
+    from .downtrack import DownTrack
+    from .source import Source
+
+KEYFRAME_INTERVAL = 0.5
+"""Seconds between two key frame requests to one layer, at least."""
+KEYFRAME_BACKOFF = 4.0
+"""Longest pause between requests that bring nothing."""
+CACHE_AGE = 3.0
+CACHE_PACKETS = {"audio": 128, "video": 1024}
+FLOWING_WITHIN = 1.0
+"""Seconds since the last packet within which a layer counts as being sent."""
+
+
+class Uplink(Protocol):
+    """The publishing stream behind a layer."""
+
+    def request_keyframe(self) -> bool:
+        """Send a PLI; False when there is no way to."""
+        ...
+
+
+class Layer:
+    """One incoming stream with its numbering, cache, and the subscribers that get it now."""
+
+    def __init__(self, source: "Source", rid: str) -> None:
+        self.source = source
+        self.codec = source.codec
+        self.rid = rid
+        self.uplink: Uplink | None = None
+        self.active = True
+        """whether the publisher is asked to send it"""
+        self.unwanted_since: float | None = None
+        self.width = self.height = 0
+        self.bitrate = 0.0
+        self.cache = PacketCache(CACHE_PACKETS[source.kind], CACHE_AGE)
+        # Numbering: outgoing = incoming + shift. Indices never wrap; they start high enough to stay positive.
+        self.next_index = 0x10000 + random.randrange(0x8000)
+        self.shift: int | None = None
+        self.floor = 0
+        self.clock_shift: int | None = None
+        self.last_timestamp = 0
+        self.last_raw = 0
+        self.last_at = 0.0
+        self.last_picture: tuple[int, int, int, int] | None = None
+        self.gated = source.codec.starts_keyframe is not None
+        self.withheld = 0
+        self.last_request = 0.0
+        self.request_wait = KEYFRAME_INTERVAL
+        self.request_due = False
+        self.keyframe_requests = 0
+        self.packets = 0
+        self.octets = 0
+        self._octets_before = 0
+        self.pending: list[Record] = []
+        self.live: list[DownTrack] = []
+        self.waiting: list[DownTrack] = []
+        self._second = (source.codec.payload_type, source.codec.payload_type | 0x80)
+
+    @property
+    def pixels(self) -> int:
+        return self.width * self.height
+
+    def flowing(self, now: float) -> bool:
+        """Whether packets come."""
+        return now - self.last_at < FLOWING_WITHIN
+
+    # -- incoming ------------------------------------------------------------
+
+    def deliver(
+        self,
+        extended: int,
+        timestamp: int,
+        marker: int,
+        payload: memoryview,
+        now: float,
+        extension: bytes = b"",
+        *,
+        forward: bool = True,
+    ) -> None:
+        """Take one packet. `extended` is the publisher's unwrapped sequence number, `marker` 0 or 1.
+
+        `extension`: one-byte header extension elements with the ids of our own offers. With `forward` false
+        only recorders get it, and subscribers see no hole.
+        """
+        source = self.source
+        if source.paused or not source.permitted:
+            return
+        codec = self.codec
+        starts = codec.starts_keyframe is not None and codec.starts_keyframe(payload)
+        if self.gated:
+            if not starts:
+                self.request_keyframe(now)
+                return
+            self.gated = False
+        shift = self.shift
+        if shift is None:
+            shift = self.shift = self.next_index - extended
+            self.floor = extended
+        elif extended < self.floor:
+            return
+        if self.clock_shift is None:
+            self.clock_shift = source.align(self, timestamp, now)
+        index = extended + shift
+        out_timestamp = (timestamp + self.clock_shift) & 0xFFFFFFFF
+        packet = template(self._second[marker], out_timestamp, source.ssrc, extension, payload)
+        picture = None
+        if codec.locate_picture is not None:
+            picture = codec.locate_picture(payload, HEADER_SIZE + (len(extension) + 3 & ~3))
+        if starts:
+            self._keyframe(index, out_timestamp, picture, payload, now)
+        if index >= self.next_index:
+            self.next_index = index + 1
+            self.last_timestamp, self.last_raw, self.last_at = out_timestamp, timestamp, now
+            if picture is not None:
+                self.last_picture = picture
+        record = (index, out_timestamp, packet, picture)
+        self.cache.put(index, record, now)
+        self.packets += 1
+        self.octets += len(payload)
+        if source.tap is not None and len(payload):
+            source.tap.take(self, record, starts, now)
+        if not forward:
+            self.withheld += 1
+        elif self.live:
+            if self.withheld:
+                self._skip_withheld()
+            if not self.pending:
+                source.outbox.append(self)
+            self.pending.append(record)
+
+    def _keyframe(
+        self,
+        index: int,
+        timestamp: int,
+        picture: tuple[int, int, int, int] | None,
+        payload: memoryview,
+        now: float,
+    ) -> None:
+        if self.codec.keyframe_size is not None:
+            size = self.codec.keyframe_size(payload)
+            if size is not None:
+                self.width, self.height = size
+        if not self.waiting and not self.request_due:
+            return
+        self.request_due = False
+        self.request_wait = KEYFRAME_INTERVAL
+        self.send(now)
+        waiting, self.waiting = self.waiting, []
+        for down in waiting:
+            down.enter(self, index, timestamp, picture, now)
+
+    def _skip_withheld(self) -> None:
+        """Packets were kept from subscribers: their numbers go on as if these had never been."""
+        for down in self.live:
+            down.skip(self.withheld)
+        self.withheld = 0
+
+    def send(self, now: float) -> None:
+        """Give what came since the last time to every subscriber of this layer."""
+        records = self.pending
+        if records:
+            self.pending = []
+            socket, live = self.source.socket, self.live
+            for run in runs(records):
+                socket.fan_out(run, live, now)
+
+    def new_stream(self) -> None:
+        """The publisher's next packets come with new numbers and a new clock (other SSRC or connection)."""
+        self.shift = None
+        self.clock_shift = None
+        self.gated = self.codec.starts_keyframe is not None
+
+    def resume(self) -> None:
+        """After a pause: go on without a hole, with a key frame."""
+        self.shift = None
+        self.gated = self.codec.starts_keyframe is not None
+
+    # -- key frames ------------------------------------------------------------
+
+    def request_keyframe(self, now: float) -> None:
+        """Ask the publisher for a key frame now, or as soon as the last request is old enough."""
+        if self.codec.starts_keyframe is None:
+            return
+        self.request_due = True
+        if now - self.last_request >= KEYFRAME_INTERVAL:
+            self.request_wait = KEYFRAME_INTERVAL
+            self._request(now)
+
+    def tick(self, now: float) -> None:
+        """Requests put off, and repeated while somebody still waits (a PLI may be lost like any packet)."""
+        due = (self.request_due or self.waiting) and not self.source.blocked
+        if due and now - self.last_request >= self.request_wait:
+            self._request(now)
+
+    def _request(self, now: float) -> None:
+        if self.source.blocked or self.uplink is None or not self.uplink.request_keyframe():
+            return
+        if now - self.last_request < 2 * self.request_wait:
+            self.request_wait = min(KEYFRAME_BACKOFF, 2 * self.request_wait)
+        self.last_request = now
+        self.keyframe_requests += 1
+
+    # -- every second ------------------------------------------------------------
+
+    def measure(self, span: float) -> None:
+        """Bit rate over the last `span` seconds, smoothed, rising at once."""
+        rate = 8 * (self.octets - self._octets_before) / max(0.1, span)
+        self._octets_before = self.octets
+        self.bitrate = rate if rate > self.bitrate else 0.5 * self.bitrate + 0.5 * rate
+        if self.bitrate < 1000:
+            self.bitrate = 0.0
+
+    def describe(self) -> dict[str, object]:
+        """For `room.stats`."""
+        return {
+            "rid": self.rid,
+            "active": self.active,
+            "flowing": self.flowing(time.monotonic()),
+            "width": self.width,
+            "height": self.height,
+            "bitrate": round(self.bitrate),
+            "packets": self.packets,
+            "bytes": self.octets,
+            "subscribers": len(self.live),
+            "waiting": len(self.waiting),
+            "keyframe_requests": self.keyframe_requests,
+        }
