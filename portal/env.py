@@ -120,6 +120,28 @@ def _count(value: str) -> int:
     return int(value)
 
 
+def _up_to(most: int, least: int = 1) -> Callable[[str], int]:
+    def parse(value: str) -> int:
+        if not _digits(value) or not least <= int(value) <= most:
+            raise ValueError(f"is not a whole number between {least} and {most}")
+        return int(value)
+
+    return parse
+
+
+def _bitrate(value: str) -> int:
+    """Bit/s; 0 is no limit. Below 100 kbit/s no picture comes through."""
+    if value != "0" and (not _digits(value) or int(value) < 100_000):
+        raise ValueError("is neither 0 nor a number of bit/s between 100000 and 999999999")
+    return int(value)
+
+
+def _token(value: str) -> str:
+    if value and not re.fullmatch(r"[A-Za-z0-9._~+/=-]{16,200}", value):
+        raise ValueError("is not 16 to 200 letters, digits or . _ ~ + / = -")
+    return value
+
+
 def _days(value: str) -> int:
     if not _digits(value) or not 1 <= int(value) <= 3650:
         raise ValueError("is not a number of days between 1 and 3650")
@@ -201,6 +223,16 @@ TABLE: tuple[Variable, ...] = (
     Variable("MEDIA_HOST", "", _ip, "address the media sockets listen on; empty: same as HOST", "0.0.0.0"),  # noqa: S104
     Variable("MEDIA_IPS", "", _ips, "addresses told to browsers; empty: this machine's own", "203.0.113.7"),
     Variable("MEDIA_WORKERS", "1", _count, "media workers on this machine", "2"),
+    Variable("MEDIA_MAX_ROOMS", "500", _up_to(10_000), "rooms one media worker takes", "500"),
+    Variable("MEDIA_MAX_PEERS", "1000", _up_to(100_000), "people one media worker takes", "1000"),
+    Variable("MEDIA_MAX_PEERS_PER_ROOM", "200", _up_to(10_000, 2), "people one room takes", "200"),
+    Variable("MEDIA_MAX_BITRATE", "0", _bitrate, "bit/s one person may send in all; 0: no limit", "8000000"),
+    Variable(
+        "MEDIA_AUDIO_LOUDEST", "6", _up_to(50), "voices heard at once in a large room, the loudest", "6"
+    ),
+    Variable(
+        "ROOM_DATA_RATE", "1000", _up_to(100_000), "pointers and reactions a second in one room", "1000"
+    ),
     Variable(
         "DATA_DIR", str(BASE_DIR / "var"), _path, "folder for everything the portal writes", "/srv/plenum"
     ),
@@ -263,11 +295,20 @@ TABLE: tuple[Variable, ...] = (
         "TURN_URLS", "", _turn, "TURN servers told to browsers, comma separated", "turn:turn.example.org:3478"
     ),
     Variable("TURN_SECRET", "", _text, "secret shared with coturn (use-auth-secret)", "64 random characters"),
+    Variable(
+        "METRICS_TOKEN",
+        "",
+        _token,
+        "bearer token for /metrics; empty: answered to this machine alone",
+        "32 random characters",
+    ),
 )
 
 
 # Shown with a star instead of their value.
-SECRETS = frozenset({"SECRET_KEY", "MEDIA_SECRET", "TURN_SECRET", "DATABASE_URL", "REDIS_URL", "SMTP_URL"})
+SECRETS = frozenset(
+    {"SECRET_KEY", "MEDIA_SECRET", "TURN_SECRET", "METRICS_TOKEN", "DATABASE_URL", "REDIS_URL", "SMTP_URL"}
+)
 
 
 def load(environ: Mapping[str, str]) -> dict[str, Any]:

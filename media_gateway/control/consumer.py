@@ -28,6 +28,8 @@ MAX_FRAME = 1024 * 1024
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,80}", re.ASCII)
 _ROOM = re.compile(r"[A-Za-z0-9-]{1,40}", re.ASCII)
 _replays = ReplayLog()
+# Events of one peer that others hear: how well it comes through, what it says over its data channel.
+_ROOM_WIDE = frozenset({"quality", "data"})
 # asyncio keeps only weak references to tasks.
 _background: set[asyncio.Task[None]] = set()
 
@@ -162,6 +164,9 @@ class ControlConsumer(AsyncWebsocketConsumer):
 
     async def _failed(self, asked: dict[str, Any], error: dict[str, str]) -> None:
         """A change nobody waits for did not happen: its peer is told, and comes back with the right state."""
+        if asked["quiet"]:
+            log.debug("%s refused %s: %s", self.hello and self.hello.node, asked["op"], error["code"])
+            return
         # A peer that is not there takes the state along when it connects.
         if error["code"] in ("not_found", "stale_generation"):
             return
@@ -187,16 +192,18 @@ class ControlConsumer(AsyncWebsocketConsumer):
             "generation": frame.get("generation"),
             "data": frame.get("data") or {},
         }
-        await self.channel_layer.group_send(peer_group(room, peer) if peer else room_group(room), message)
+        group = room_group(room) if peer is None or event in _ROOM_WIDE else peer_group(room, peer)
+        await self.channel_layer.group_send(group, message)
 
     # --- from the portal ------------------------------------------------------------------------------
     async def gateway_request(self, message: dict[str, Any]) -> None:
         request_id = self._next_id()
         now = time.monotonic()
         self.pending = {key: entry for key, entry in self.pending.items() if entry[1] > now}
-        asked = {key: message[key] for key in ("op", "room", "peer")}
+        request = {key: message[key] for key in ("op", "room", "peer")}
+        asked = {**request, "quiet": message.get("quiet", False)}
         self.pending[request_id] = (message["reply"], now + message["timeout"], asked)
-        await self._write({"id": request_id, **asked, "data": message["data"]})
+        await self._write({"id": request_id, **request, "data": message["data"]})
 
     async def gateway_displaced(self, message: dict[str, Any]) -> None:
         """The same worker has dialled in again: this link is the dead one."""

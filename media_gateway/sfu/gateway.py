@@ -54,6 +54,10 @@ class GatewayConfig:
     max_rooms: int = 500
     max_peers: int = 1000
     max_peers_per_room: int = 200
+    max_bitrate: int = 0
+    """bit/s a peer may publish, all its sources together; 0 is no limit"""
+    loudest: int = 6
+    """voices forwarded at once in a room, the loudest ones"""
     lost_after: float = LOST_AFTER
     """seconds without consent after which a peer is removed"""
 

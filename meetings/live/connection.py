@@ -10,6 +10,7 @@ import json
 import logging
 import secrets
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,7 +24,8 @@ from django.utils.translation import gettext as _
 from meetings.live import joining, services
 from meetings.live.door import Door, language_of, open_door
 from meetings.live.errors import RoomError
-from meetings.live.protocol import CLOSE_FRAME, SILENCE, STRIKES, BadFrame, Request, TokenBucket, read_frame
+from meetings.live.protocol import CLOSE_FRAME, SILENCE, STRIKES, BadFrame, Request, read_frame
+from meetings.live.rates import Budget
 from meetings.live.throttle import scope_ip
 from meetings.permissions.actor import Actor
 from meetings.permissions.decide import Refused
@@ -32,7 +34,9 @@ from portal.threads import in_thread
 log = logging.getLogger("plenum.live")
 
 TOUCH_EVERY = 10.0  # seconds between two notes in the database that this connection lives
-MAX_WAITING = 8  # slow requests of one connection that may wait for each other
+# Slow requests of one connection that may wait for each other, by their queue.
+MAX_WAITING = {"data": 128}
+MAX_WAITING_ELSE = 8
 # asyncio keeps only weak references to tasks; these outlive their consumer.
 _background: set[asyncio.Task[None]] = set()
 
@@ -62,8 +66,9 @@ class RoomConnection(AsyncWebsocketConsumer):
         self.actor = Actor()
         self.place = "door"  # "door", "lobby", "room" or "gone"
         self.capabilities: frozenset[str] = frozenset()
-        self.bucket = TokenBucket()
+        self.budget = Budget()
         self.queues: dict[str, asyncio.Lock] = {}
+        self.waiting: Counter[str] = Counter()
         self.tasks: set[asyncio.Task[None]] = set()
         self.heard_at = self.touched_at = time.monotonic()
 
@@ -145,24 +150,25 @@ class RoomConnection(AsyncWebsocketConsumer):
             if await self._within_rate(bad.re):
                 await self.respond_error(bad.re, bad.error)
             return
-        if not await self._within_rate(request.id):
+        if not await self._within_rate(request.id, request.type if self.place == "room" else ""):
             return
         await self._touch()
         queue = self.slow.get(request.type)
         if queue is None:
             await self._serve(request)
-        elif len(self.tasks) > MAX_WAITING:
+        elif self.waiting[queue] > MAX_WAITING.get(queue, MAX_WAITING_ELSE):
             await self.respond_error(
                 request.id, RoomError("rate_limited", _("Please wait for the earlier requests."))
             )
         else:
-            self._spawn(self._serve_in(self.queues.setdefault(queue, asyncio.Lock()), request))
+            self.waiting[queue] += 1
+            self._spawn(self._serve_in(queue, request))
 
-    async def _within_rate(self, re: int | None) -> bool:
-        if self.bucket.take():
+    async def _within_rate(self, re: int | None, kind: str = "") -> bool:
+        if self.budget.take(kind):
             return True
         await self.respond_error(re, RoomError("rate_limited", _("Too many messages. Please slow down.")))
-        if self.bucket.strikes >= STRIKES:
+        if self.budget.strikes >= STRIKES:
             await self.close(code=4429)
         return False
 
@@ -171,9 +177,12 @@ class RoomConnection(AsyncWebsocketConsumer):
             self.touched_at = self.heard_at
             await in_thread(services.touch, self.participant_id, self.channel_name)
 
-    async def _serve_in(self, queue: asyncio.Lock, request: Request) -> None:
-        async with queue:
-            await self._serve(request)
+    async def _serve_in(self, queue: str, request: Request) -> None:
+        try:
+            async with self.queues.setdefault(queue, asyncio.Lock()):
+                await self._serve(request)
+        finally:
+            self.waiting[queue] -= 1
 
     async def _serve(self, request: Request) -> None:
         """Do one request and answer it, whatever happens. No traceback ever reaches a browser."""

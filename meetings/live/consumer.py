@@ -9,13 +9,14 @@ from dataclasses import replace
 from typing import Any
 
 from media_gateway.control.consumer import peer_group, room_group
-from meetings.live import handlers, media_handlers
+from meetings.live import handlers, media, media_flow, media_handlers
 from meetings.live.connection import Handler, RoomConnection
 from meetings.live.events import session_group
 from meetings.live.guards import present
 from meetings.live.models import Participant
 from meetings.live.payloads import participant_json, room_state
 from meetings.live.presence import people_waiting
+from meetings.live.rates import room_bucket
 from meetings.permissions.capabilities import Capability
 from portal.threads import in_thread
 
@@ -30,17 +31,21 @@ def _waiting_for(actor: Any) -> list[dict[str, Any]]:
 
 
 class RoomConsumer(RoomConnection):
-    handlers: dict[str, Handler] = {**handlers.HANDLERS, **media_handlers.HANDLERS}
+    handlers: dict[str, Handler] = {**handlers.HANDLERS, **media_handlers.HANDLERS, **media_flow.HANDLERS}
     slow = {
         "media.connect": "media",
         "media.publish": "media",
         "media.answer": "media",
+        "media.restart": "media",
+        "media.view": "view",
+        "data.send": "data",
         "recording.start": "recording",
         "recording.stop": "recording",
     }
     room_id = ""
     public_id = ""
     generation = 0
+    route: media.Target | None = None
 
     def groups_joined(self) -> list[str]:
         groups = super().groups_joined()
@@ -73,6 +78,8 @@ class RoomConsumer(RoomConnection):
         participant, state = await in_thread(_state_for, self.actor)
         self.speak_for(participant)
         self.place = "room"
+        self.known = {self.public_id}
+        self.room_bucket = room_bucket(self.room_id)
         self.generation = participant.generation
         self.capabilities = frozenset(state["you"]["capabilities"])
         return state
@@ -124,6 +131,7 @@ class RoomConsumer(RoomConnection):
             await self.finish(code)
 
     async def room_media_reset(self, message: dict[str, Any]) -> None:
+        self.route = None
         if self.place == "room" and message["exclude"] != self.channel_name:
             await self.event("media.reset", {"reason": message["reason"]})
 

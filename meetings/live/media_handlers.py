@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import Any
 
 from django.utils.translation import gettext as _
@@ -18,27 +19,37 @@ from portal.threads import in_thread
 log = logging.getLogger("plenum.live")
 
 
-def _as_room_error(error: GatewayError) -> RoomError:
+def as_room_error(error: GatewayError) -> RoomError:
     """What a worker's refusal means to a browser."""
     if error.code == "bad_sdp":
         return RoomError("bad_sdp", _("This session description cannot be used."))
     if error.code == "stale_generation":
-        return _stale()
+        return stale()
     if error.code == "bad_request":
         return RoomError("bad_message", _("The media server did not understand this."))
     if error.code == "forbidden":
         return RoomError("forbidden", _("Your role does not allow this."))
+    if error.code == "overloaded":
+        return full()
+    return unavailable()
+
+
+def unavailable() -> RoomError:
     return RoomError("media_unavailable", _("Audio and video are not available just now."))
 
 
-def _stale() -> RoomError:
+def full() -> RoomError:
+    return RoomError("media_unavailable", _("The media server is full; try again in a minute."))
+
+
+def stale() -> RoomError:
     return RoomError("stale_generation", _("The media connection has been renewed meanwhile."))
 
 
 async def connect(consumer: Any, data: dict[str, Any]) -> Reply:
     plan: media.Plan = await in_thread(media.plan_connection, actor=consumer.actor)
     placed, room, peer = plan.placement, str(plan.participant.session.room_id), plan.participant.public_id
-    consumer.generation = plan.generation
+    consumer.generation, consumer.route = plan.generation, None
     try:
         reply = await client.request(placed.node, "peer.add", room=room, peer=peer, data=plan.add)
         if plan.pause["sources"]:
@@ -47,7 +58,7 @@ async def connect(consumer: Any, data: dict[str, Any]) -> Reply:
         log.warning("media of %s at %s: %s", peer, placed.node, error)
         if placed.moved:
             await in_thread(placement.unplace_session, plan.participant.session_id, placed)
-        raise _as_room_error(error) from error
+        raise as_room_error(error) from error
     if placed.moved:
         await in_thread(media.announce_placed, plan.participant.session_id)
     return Reply(
@@ -59,12 +70,16 @@ async def connect(consumer: Any, data: dict[str, Any]) -> Reply:
     )
 
 
-async def _ask(
+async def ask_worker(
     consumer: Any, op: str, generation: int, data: dict[str, Any], sources: set[str]
 ) -> dict[str, Any]:
+    """Have the worker do `op` for this connection's peer, which is to send `sources`.
+
+    Raises RoomError, Refused.
+    """
     target: media.Target = await in_thread(media.target_of, actor=consumer.actor)
     if generation != target.generation:
-        raise _stale()
+        raise stale()
     refused = sources - set(target.publish)
     if refused:
         rule = media.NEEDS[sorted(refused)[0]]
@@ -75,21 +90,23 @@ async def _ask(
         if error.code == "not_found":
             # The worker knows nothing of this peer: only a new beginning helps.
             await consumer.event("media.reset", {"reason": "unknown_peer"})
-        raise _as_room_error(error) from error
+        raise as_room_error(error) from error
 
 
 async def publish(consumer: Any, data: dict[str, Any]) -> Reply:
     generation = protocol.number(data, "generation")
     tracks = protocol.tracks(data, media.SOURCES)
     offer = {"generation": generation, "sdp": protocol.sdp(data), "tracks": tracks}
-    reply = await _ask(consumer, "peer.publish", generation, offer, {track["source"] for track in tracks})
+    reply = await ask_worker(
+        consumer, "peer.publish", generation, offer, {track["source"] for track in tracks}
+    )
     return Reply({"generation": generation, "sdp": reply["sdp"]})
 
 
 async def answer(consumer: Any, data: dict[str, Any]) -> Reply:
     generation = protocol.number(data, "generation")
     reply = {"generation": generation, "version": protocol.number(data, "version"), "sdp": protocol.sdp(data)}
-    await _ask(consumer, "peer.answer", generation, reply, set())
+    await ask_worker(consumer, "peer.answer", generation, reply, set())
     return Reply()
 
 
@@ -99,8 +116,8 @@ HANDLERS: dict[str, Handler] = {"media.connect": connect, "media.publish": publi
 async def pass_on(consumer: Any, message: dict[str, Any]) -> None:
     """An event of the worker as the browser is to hear it; one of an older generation is dropped."""
     event, generation, data = message["event"], message["generation"], message["data"]
-    if event == "speaker":
-        await consumer.event("speaker.changed", {"participants": data.get("peers", [])})
+    if event in FOR_ROOM:
+        await _tell_room(consumer, event, message["peer"], data)
         return
     if message["peer"] != consumer.public_id:
         return
@@ -108,11 +125,43 @@ async def pass_on(consumer: Any, message: dict[str, Any]) -> None:
         await consumer.event("media.reset", {"reason": "out_of_step"})
     elif generation is not None and generation != consumer.generation:
         return
-    elif event == "subscribe.offer":
-        offer = {"generation": consumer.generation, "version": data["version"], "sdp": data["sdp"]}
-        await consumer.event("media.offer", offer)
-    elif event == "peer.state":
-        state = {"generation": consumer.generation, "pc": data["pc"], "state": data["state"]}
-        await consumer.event("media.state", state)
     elif event == "peer.gone":
         await consumer.event("media.reset", {"reason": "no_consent"})
+    elif event in FOR_ONE:
+        type, told = FOR_ONE[event](data)
+        await consumer.event(type, {"generation": consumer.generation, **told} if type in BOUND else told)
+
+
+async def _tell_room(consumer: Any, event: str, sender: str | None, data: dict[str, Any]) -> None:
+    if event == "speaker":
+        await consumer.event("speaker.changed", {"participants": data.get("peers", [])})
+    elif event == "quality":
+        await consumer.event("media.quality", {"participants": data["peers"]})
+    elif sender != consumer.public_id and (data["missed"] is None or consumer.public_id in data["missed"]):
+        told = {"from": sender, "topic": data["topic"], "body": data["body"]}
+        await consumer.event("data.message", told)
+
+
+def _trouble(data: dict[str, Any]) -> dict[str, Any]:
+    return {"participant": data["peer"], **{key: data[key] for key in ("source", "hop", "state", "action")}}
+
+
+def _paused(data: dict[str, Any]) -> dict[str, Any]:
+    tracks = data["tracks"]
+    return {
+        "tracks": [
+            {"participant": one["peer"], "source": one["source"], "reason": one["reason"]} for one in tracks
+        ]
+    }
+
+
+FOR_ROOM = frozenset({"speaker", "quality", "data"})
+FOR_ONE: dict[str, Callable[[dict[str, Any]], tuple[str, dict[str, Any]]]] = {
+    "subscribe.offer": lambda data: ("media.offer", {"version": data["version"], "sdp": data["sdp"]}),
+    "peer.state": lambda data: ("media.state", {"pc": data["pc"], "state": data["state"]}),
+    "layers": lambda data: ("media.layers", {"source": data["source"], "active": data["active"]}),
+    "trouble": lambda data: ("media.trouble", _trouble(data)),
+    "paused": lambda data: ("media.paused", _paused(data)),
+}
+# Events that say which generation they belong to.
+BOUND = frozenset({"media.offer", "media.state", "media.layers", "media.paused"})

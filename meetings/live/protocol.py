@@ -14,16 +14,19 @@ from django.utils.translation import gettext as _
 from meetings.live.errors import RoomError
 
 MAX_FRAME = 16_384
-MAX_SDP_FRAME = 65_536
+MAX_LONG_FRAME = 65_536
 CLOSE_FRAME = 1024 * 1024
 MAX_SDP = 60_000
-SDP_TYPES = frozenset({"media.publish", "media.answer"})
+# Descriptions, and lists that grow with the room.
+LONG_TYPES = frozenset({"media.publish", "media.answer", "media.view", "media.report"})
 MAX_ID = 2**53 - 1  # the largest whole number that JavaScript counts without gaps
 
 RATE, BURST, STRIKES = 20.0, 60.0, 10
+# Types with a rate of their own (a second, and at once); what exceeds it counts as an ordinary request.
+OWN_RATES = {"media.view": (4.0, 8.0), "media.report": (1.0, 3.0), "data.send": (60.0, 120.0)}
 SILENCE = 60.0
 
-_PUBLIC_ID = re.compile(r"p[0-9a-f]{12}", re.ASCII)
+PUBLIC_ID = re.compile(r"p[0-9a-f]{12}", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,7 @@ def _refuse_constant(name: str) -> Any:
 def read_frame(text: str) -> Request:
     """The request in a frame. Raises BadFrame: bad_json, bad_message or too_large."""
     size = len(text.encode("utf-8", "surrogatepass"))
-    if size > MAX_SDP_FRAME:
+    if size > MAX_LONG_FRAME:
         raise BadFrame(RoomError("too_large", _("This message is too large.")))
     try:
         # ValueError also is what Python says to numbers of thousands of digits, RecursionError to deep
@@ -70,7 +73,7 @@ def read_frame(text: str) -> Request:
         raise BadFrame(
             RoomError("bad_message", _("A request needs a type and an object as its data.")), number
         )
-    if size > MAX_FRAME and kind not in SDP_TYPES:
+    if size > MAX_FRAME and kind not in LONG_TYPES:
         raise BadFrame(RoomError("too_large", _("This message is too large.")), number)
     return Request(number, kind, data)
 
@@ -96,7 +99,8 @@ class TokenBucket:
         return True
 
 
-def _bad(field: str) -> RoomError:
+def bad_field(field: str) -> RoomError:
+    """That part of the data is missing or not what it should be."""
     return RoomError("bad_message", _("“%(field)s” is missing or not usable.") % {"field": field})
 
 
@@ -104,7 +108,7 @@ def flag(data: dict[str, Any], field: str, default: bool | None = None) -> bool:
     """A boolean; raises RoomError bad_message for anything else, or nothing where there is no default."""
     value = data.get(field, default)
     if not isinstance(value, bool):
-        raise _bad(field)
+        raise bad_field(field)
     return value
 
 
@@ -112,7 +116,7 @@ def text(data: dict[str, Any], field: str, *, limit: int, default: str | None = 
     """A string without NUL (which PostgreSQL refuses). Raises RoomError bad_message or too_large."""
     value = data.get(field, default)
     if not isinstance(value, str) or "\0" in value:
-        raise _bad(field)
+        raise bad_field(field)
     if len(value) > limit:
         raise RoomError(
             "too_large", _("This text is too long: %(limit)d characters are allowed.") % {"limit": limit}
@@ -123,7 +127,7 @@ def text(data: dict[str, Any], field: str, *, limit: int, default: str | None = 
 def number(data: dict[str, Any], field: str) -> int:
     value = data.get(field)
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= MAX_ID:
-        raise _bad(field)
+        raise bad_field(field)
     return value
 
 
@@ -138,21 +142,21 @@ def moment(data: dict[str, Any], field: str) -> float | int | None:
         or abs(value) > MAX_ID
         or not math.isfinite(value)
     ):
-        raise _bad(field)
+        raise bad_field(field)
     return value
 
 
 def choice(data: dict[str, Any], field: str, choices: tuple[str, ...]) -> str:
     value = data.get(field)
     if not isinstance(value, str) or value not in choices:
-        raise _bad(field)
+        raise bad_field(field)
     return value
 
 
 def participant_id(data: dict[str, Any]) -> str:
     value = data.get("participant")
-    if not isinstance(value, str) or not _PUBLIC_ID.fullmatch(value):
-        raise _bad("participant")
+    if not isinstance(value, str) or not PUBLIC_ID.fullmatch(value):
+        raise bad_field("participant")
     return value
 
 
@@ -169,13 +173,13 @@ def tracks(data: dict[str, Any], sources: tuple[str, ...]) -> list[dict[str, str
     """`[{mid, source}]`, each mid once. Raises RoomError bad_message."""
     value = data.get("tracks")
     if not isinstance(value, list) or len(value) > 16:
-        raise _bad("tracks")
+        raise bad_field("tracks")
     found: dict[str, str] = {}
     for entry in value:
         if not isinstance(entry, dict):
-            raise _bad("tracks")
+            raise bad_field("tracks")
         mid, source = entry.get("mid"), entry.get("source")
         if not isinstance(mid, str) or not 1 <= len(mid) <= 32 or mid in found or source not in sources:
-            raise _bad("tracks")
+            raise bad_field("tracks")
         found[mid] = source
     return [{"mid": mid, "source": source} for mid, source in found.items()]

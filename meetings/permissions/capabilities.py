@@ -35,6 +35,8 @@ class Capability(StrEnum):
     MEDIA_AUDIO = "media.audio"
     MEDIA_VIDEO = "media.video"
     MEDIA_SCREEN = "media.screen"
+    REACTION_SEND = "reaction.send"
+    POINTER_SHOW = "pointer.show"  # the cursor over what is shared, and strokes on it
     CHAT_READ = "chat.read"
     CHAT_SEND = "chat.send"
     FILE_SHARE = "file.share"
@@ -64,6 +66,8 @@ TABLE: dict[Capability, frozenset[Role]] = {
     Capability.MEDIA_AUDIO: frozenset({H, C, P, G}),
     Capability.MEDIA_VIDEO: frozenset({H, C, P, G}),
     Capability.MEDIA_SCREEN: frozenset({H, C, P, G}),
+    Capability.REACTION_SEND: frozenset({H, C, P, G}),
+    Capability.POINTER_SHOW: frozenset({H, C, P, G}),
     Capability.CHAT_READ: frozenset({H, C, P, G}),
     Capability.CHAT_SEND: frozenset({H, C, P, G}),
     Capability.FILE_SHARE: frozenset({H, C, P, G}),

@@ -38,7 +38,16 @@ class Command(BaseCommand):
         from media_gateway.sfu.gateway import Gateway, GatewayConfig
 
         addresses = advertised_addresses(settings.MEDIA_HOST, settings.MEDIA_IPS)
-        config = GatewayConfig(port=port, host=settings.MEDIA_HOST, advertised_ips=addresses)
+        config = GatewayConfig(
+            port=port,
+            host=settings.MEDIA_HOST,
+            advertised_ips=addresses,
+            max_rooms=settings.MEDIA_MAX_ROOMS,
+            max_peers=settings.MEDIA_MAX_PEERS,
+            max_peers_per_room=settings.MEDIA_MAX_PEERS_PER_ROOM,
+            max_bitrate=settings.MEDIA_MAX_BITRATE,
+            loudest=settings.MEDIA_AUDIO_LOUDEST,
+        )
         links: list[ControlLink] = []
         gateway = Gateway(config, lambda event: links[0].emit(event))
 

@@ -128,6 +128,7 @@ class FakeWorker:
         self.hello = nodes.Hello(kind=kind, node=name, instance=instance, host="test", capacity=100)
         self.asked: list[dict[str, Any]] = []
         self.refuse: dict[str, str] = {}
+        self.replies: dict[str, dict[str, Any]] = {}
         self.silent = False
 
     async def start(self) -> FakeWorker:
@@ -155,7 +156,19 @@ class FakeWorker:
     async def emit(
         self, event: str, room: str, peer: str | None = None, generation: int = 1, **data: Any
     ) -> None:
-        group = f"gw.peer.{room}.{peer}" if peer else f"gw.room.{room}"
+        """Send an event to its peer, or to the room if it has none; `peer_` becomes the data's own `peer`."""
+        await self._send(
+            f"gw.peer.{room}.{peer}" if peer else f"gw.room.{room}", event, room, peer, generation, data
+        )
+
+    async def emit_for_room(self, event: str, room: str, peer: str, **data: Any) -> None:
+        """Send an event of one peer to the whole room."""
+        await self._send(f"gw.room.{room}", event, room, peer, 1, data)
+
+    async def _send(
+        self, group: str, event: str, room: str, peer: str | None, generation: int, data: dict[str, Any]
+    ) -> None:
+        data = {key.rstrip("_"): value for key, value in data.items()}
         message = {
             "type": "gateway.event",
             "event": event,
@@ -183,7 +196,7 @@ class FakeWorker:
             return {"subscribe": {"version": 1, "sdp": "v=0\r\noffer"}}
         if message["op"] == "peer.publish":
             return {"sdp": "v=0\r\nanswer"}
-        return {}
+        return self.replies.get(message["op"], {})
 
 
 def node_row(name: str) -> MediaNode:
