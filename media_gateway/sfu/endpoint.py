@@ -134,9 +134,9 @@ class Endpoint:
         if transport is None or password is None or not stun.authenticates(request, password):
             self.refused += 1
             return
-        transport.consent(address, self.now, use_candidate=request.use_candidate)
         ip, port = self.socket.describe(address)
-        self.socket.send(
-            self.socket.destination(address),
-            stun.binding_success(request.transaction, ip, port, password),
-        )
+        reply, valid = stun.answer(request, ip, port, password)
+        if valid:
+            transport.consent(address, self.now, use_candidate=request.use_candidate)
+        if len(reply) <= length:
+            self.socket.send(self.socket.destination(address), reply)

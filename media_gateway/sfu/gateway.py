@@ -95,6 +95,7 @@ class Gateway:
             "peer.answer": self._peer_answer,
             "peer.permit": self._peer_permit,
             "peer.pause": self._peer_pause,
+            "peer.restart": self._peer_restart,
             "peer.remove": self._peer_remove,
             "peer.ice": self._peer_ice,
             "room.close": self._room_close,
@@ -295,6 +296,11 @@ class Gateway:
         if not isinstance(paused, bool):
             raise GatewayError("bad_request", "paused must be true or false")
         room.pause(peer, _sources(data, "sources"), paused)
+        return {}
+
+    def _peer_restart(self, room_id: str, peer_id: str | None, data: dict[str, Any]) -> dict[str, Any]:
+        _, peer = self._peer(room_id, peer_id, data)
+        peer.subscribe.restart()
         return {}
 
     def _peer_remove(self, room_id: str, peer_id: str | None, data: dict[str, Any]) -> dict[str, Any]:

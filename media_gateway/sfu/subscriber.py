@@ -62,6 +62,8 @@ class SubscribeConnection:
         self.version = 0
         self.answered = 0
         self.dirty = False
+        self.restarted: int | None = None
+        """0 or the version of the offer with new ICE credentials that is not answered yet"""
         self.scheduled = False
         self.closed = False
         self.offered_at = 0.0
@@ -118,6 +120,15 @@ class SubscribeConnection:
             self._make_offer()
         return self.version, self.offered
 
+    def restart(self) -> None:
+        """New ICE credentials with the next offer; DTLS and SRTP stay. Once until that offer is answered."""
+        if self.transport.state in ("failed", "closed"):
+            raise GatewayError("bad_request", "the connection has ended: a new one is needed")
+        if self.restarted is None:
+            self.restarted = 0
+            self.transport.restart()
+            self._changed()
+
     def _changed(self) -> None:
         self.dirty = True
         if self.version and not self.scheduled and self.answered == self.version:
@@ -134,6 +145,8 @@ class SubscribeConnection:
     def _make_offer(self) -> None:
         self.dirty = False
         self.version += 1
+        if self.restarted == 0:
+            self.restarted = self.version
         self.offered_at = time.monotonic()
         self.offered_downs = {line.mid: line.down for line in self.lines}
         credentials = self.transport.current
@@ -170,6 +183,8 @@ class SubscribeConnection:
         if self.fingerprints and known != self.fingerprints:
             raise bad_sdp("the certificate changed: a new connection is needed")
         self.answered = version
+        if self.restarted == version:
+            self.restarted = None
         if not self.fingerprints:
             self.fingerprints = known
             self.transport.expect(known)
