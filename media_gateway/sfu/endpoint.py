@@ -11,12 +11,22 @@ from typing import TYPE_CHECKING
 
 from . import stun
 from .dtls import Identity
+from .microtimer import MicroTimer
 from .strangers import Strangers
 from .transport import Transport
-from .udp import Address, Slot, UdpSocket
+from .udp import RECEIVE_SLOTS, Address, Slot, UdpSocket
 
 if TYPE_CHECKING:
     from .layer import Layer
+
+
+POLL_EVERY = 0.0004
+"""Seconds between looks at a busy socket: what came meanwhile is sent on together, which costs half."""
+POLLED_BATCHES = 4
+POLL_RECEIVERS = 4
+"""Fewer receivers than these are sent to at once: there is little to gain."""
+IDLE_POLLS = 2
+"""Looks in vain after which the socket is waited for again."""
 
 
 class Endpoint:
@@ -38,15 +48,22 @@ class Endpoint:
         """sending sockets that are flushed along (recorder feeds)"""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._flush_due = False
+        self._timer: MicroTimer | None = None
+        self._idle_polls = 0
+        self._polling = False
 
     def start(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(self.socket.fileno(), self._readable)
+        self._timer = MicroTimer(self._loop, self._poll)
 
     def stop(self) -> None:
         if self._loop is not None:
             self._loop.remove_reader(self.socket.fileno())
             self._loop = None
+        if self._timer is not None:
+            self._timer.close()
+            self._timer = None
         self.flush()
         self.followers.clear()
         self.socket.close()
@@ -76,7 +93,7 @@ class Endpoint:
 
     def _flush(self) -> None:
         self._flush_due = False
-        if self._loop is not None:
+        if self._loop is not None and not self._polling:
             self.flush()
 
     def flush(self) -> None:
@@ -93,8 +110,37 @@ class Endpoint:
     def _readable(self) -> None:
         # One clock reading a batch: its packets were waiting together.
         self.now = time.monotonic()
-        if self.socket.receive(self._datagram):
+        if not self.socket.receive(self._datagram):
+            return
+        receivers = 0
+        for layer in self.outbox:
+            receivers += len(layer.live)
+        if receivers < POLL_RECEIVERS or self._timer is None or self._loop is None:
             self.flush()
+            return
+        # From here on the socket is looked at by the clock, until it is quiet again: a frame's packets come
+        # spread over a millisecond or more, and a wake-up for each would send each of them alone.
+        self._loop.remove_reader(self.socket.fileno())
+        self._polling, self._idle_polls = True, 0
+        self._timer.arm(POLL_EVERY)
+
+    def _poll(self) -> None:
+        if self._loop is None or self._timer is None:
+            return
+        self.now = time.monotonic()
+        came = False
+        for _ in range(POLLED_BATCHES):
+            count = self.socket.receive(self._datagram)
+            came = came or count > 0
+            if count < RECEIVE_SLOTS:
+                break
+        self.flush()
+        self._idle_polls = 0 if came else self._idle_polls + 1
+        if self._idle_polls < IDLE_POLLS:
+            self._timer.arm(POLL_EVERY)
+        else:
+            self._polling = False
+            self._loop.add_reader(self.socket.fileno(), self._readable)
 
     def _datagram(self, slot: Slot, length: int, address: Address) -> None:
         first = slot.view[0]
