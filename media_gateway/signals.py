@@ -3,6 +3,8 @@
 `node_up(node=MediaNode)`: a worker introduced itself (again); its state is to be checked against the
 database.
 `node_down(node=MediaNode, instance=str)`: that instance is gone, and with it every room it held.
+`trouble_told(node=str, room=str, data=dict)`: a worker names media that stopped, or came back (protocol.md
+2.1); once for each receiver that misses it.
 `rooms_claimed(node=str, instance=str)`: a question; receivers return the room ids they still want on it.
 """
 
@@ -10,4 +12,5 @@ from django.dispatch import Signal
 
 node_up = Signal()
 node_down = Signal()
+trouble_told = Signal()
 rooms_claimed = Signal()

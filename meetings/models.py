@@ -2,7 +2,7 @@
 
 from meetings.chat.models import ChatMessage, SharedFile
 from meetings.invitations.models import Invitation, OutboxMail
-from meetings.live.models import Attendance, Participant, Session
+from meetings.live.models import Attendance, MediaIncident, Participant, Session
 from meetings.minutes.models import ActionItem, AgendaItem, Decision, Minutes, MinutesNote
 from meetings.recordings.models import Recording
 from meetings.scheduling.models import Meeting
@@ -14,6 +14,7 @@ __all__ = [
     "ChatMessage",
     "Decision",
     "Invitation",
+    "MediaIncident",
     "Meeting",
     "Minutes",
     "MinutesNote",

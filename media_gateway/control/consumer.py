@@ -24,6 +24,7 @@ PROTOCOL = 1
 HELLO_TIMEOUT = 5.0
 LINK_GRACE = 1.5  # seconds a worker may be without link before its rooms are placed anew
 MAX_FRAME = 1024 * 1024
+MAX_TROUBLE = 1000  # of which it is told, that wait for the database
 # Names become parts of channel group names, which allow no other characters.
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,80}", re.ASCII)
 _ROOM = re.compile(r"[A-Za-z0-9-]{1,40}", re.ASCII)
@@ -59,6 +60,8 @@ class ControlConsumer(AsyncWebsocketConsumer):
         self.last_id = 0
         self.heard_at = time.monotonic()
         self.watch: asyncio.Task[None] | None = None
+        self.trouble: asyncio.Queue[tuple[str, dict[str, Any]]] = asyncio.Queue(MAX_TROUBLE)
+        self.teller: asyncio.Task[None] | None = None
         header = dict(self.scope["headers"]).get(b"authorization", b"").decode("latin-1")
         try:
             self.proof = read_header(header, settings.MEDIA_SECRET)
@@ -184,16 +187,42 @@ class ControlConsumer(AsyncWebsocketConsumer):
             raise Malformed("event without room")
         if peer is not None and (not isinstance(peer, str) or not _ROOM.fullmatch(peer)):
             raise Malformed("event with a bad peer")
+        data = frame.get("data") or {}
+        if not isinstance(data, dict):
+            raise Malformed("event with bad data")
         message = {
             "type": "gateway.event",
             "event": event,
             "room": room,
             "peer": peer,
             "generation": frame.get("generation"),
-            "data": frame.get("data") or {},
+            "data": data,
         }
         group = room_group(room) if peer is None or event in _ROOM_WIDE else peer_group(room, peer)
         await self.channel_layer.group_send(group, message)
+        if event == "trouble":
+            self._note_trouble(room, peer, data)
+
+    def _note_trouble(self, room: str, peer: str | None, data: dict[str, Any]) -> None:
+        """Both ends are told; what is written down is what the one who misses it was told."""
+        if data.get("subscriber") not in (None, peer):
+            return
+        if self.teller is None:
+            self.teller = asyncio.create_task(self._tell_trouble())
+        try:
+            self.trouble.put_nowait((room, data))
+        except asyncio.QueueFull:
+            log.warning("more trouble in room %s than can be written down", room)
+
+    async def _tell_trouble(self) -> None:
+        """Beside the link, which must not wait for the database; in order."""
+        while True:
+            room, data = await self.trouble.get()
+            await in_thread(self._announce_trouble, room, data)
+
+    def _announce_trouble(self, room: str, data: dict[str, Any]) -> None:
+        assert self.hello is not None
+        signals.trouble_told.send_robust(sender=MediaNode, node=self.hello.node, room=room, data=data)
 
     # --- from the portal ------------------------------------------------------------------------------
     async def gateway_request(self, message: dict[str, Any]) -> None:
@@ -223,8 +252,9 @@ class ControlConsumer(AsyncWebsocketConsumer):
             log.warning("channel %s is full: %s dropped", channel, message["type"])
 
     async def disconnect(self, code: int) -> None:
-        if self.watch is not None:
-            self.watch.cancel()
+        for task in (self.watch, self.teller):
+            if task is not None:
+                task.cancel()
         for reply_channel, _deadline, _asked in self.pending.values():
             if reply_channel:
                 lost = {"code": "unavailable", "message": "the control link closed"}

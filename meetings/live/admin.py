@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext, pgettext_lazy
 
 from accounts.adminbase import NamedValuesFilter, ReadOnlyAdmin, ReadOnlyInline, confirmed_action
-from meetings.live.models import Attendance, Participant, Session
+from meetings.live.models import Attendance, MediaIncident, Participant, Session
 from meetings.live.services import end_session
 from meetings.permissions.admin_actor import admin_actor
 from meetings.recordings.models import Recording
@@ -50,6 +50,19 @@ class RecordingInline(ReadOnlyInline):
         return super().get_queryset(request).select_related("session__meeting")
 
 
+class IncidentInline(ReadOnlyInline):
+    model = MediaIncident
+    fields = ("began_at", "publisher", "source", "hop", "subscriber", "done", "healed_at")
+    readonly_fields = ("done",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[MediaIncident]:
+        return super().get_queryset(request).select_related("publisher", "subscriber")
+
+    @admin.display(description=gettext_lazy("what was done"))
+    def done(self, obj: MediaIncident) -> str:
+        return actions_text(obj)
+
+
 @admin.register(Session)
 class SessionAdmin(ReadOnlyAdmin):
     list_display = (
@@ -73,7 +86,7 @@ class SessionAdmin(ReadOnlyAdmin):
         "node",
     )
     date_hierarchy = "started_at"
-    inlines = (ParticipantInline, RecordingInline)
+    inlines = (ParticipantInline, RecordingInline, IncidentInline)
     actions = ("end",)
     fields = ("meeting", "room_id", "started_at", "ended_at", "end_reason", "node", "node_instance")
     readonly_fields = ("room_id",)
@@ -184,3 +197,57 @@ class AttendanceAdmin(ReadOnlyAdmin):
     @admin.display(description=pgettext_lazy("duration", "minutes"))
     def stay(self, obj: Attendance) -> str:
         return "" if obj.left_at is None else f"{(obj.left_at - obj.joined_at).total_seconds() / 60:.1f}"
+
+
+def actions_text(incident: MediaIncident) -> str:
+    """What the media server did, in words and in order."""
+    words = {
+        "keyframe": _("asked for a whole picture"),
+        "resubscribe": _("subscribed anew"),
+        "restart": _("restarted the connection"),
+        "reconnect": _("connected anew"),
+    }
+    return " → ".join(words.get(action, action) for action in incident.actions)
+
+
+@admin.register(MediaIncident)
+class MediaIncidentAdmin(ReadOnlyAdmin):
+    list_display = (
+        "began_at",
+        "publisher",
+        "source",
+        "hop",
+        "subscriber",
+        "done",
+        "lasted",
+        "node",
+        "meeting",
+    )
+    list_filter = (
+        "hop",
+        "source",
+        ("healed_at", admin.EmptyFieldListFilter),
+        ("node", NamedValuesFilter),
+    )
+    list_select_related = ("publisher", "subscriber", "session__meeting")
+    search_fields = ("publisher__name", "subscriber__name", "session__meeting__title", "node")
+    date_hierarchy = "began_at"
+    fields = (
+        "session", "publisher", "source", "hop", "subscriber", "done", "began_at", "healed_at", "node",
+    )  # fmt: skip
+    readonly_fields = ("done",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[MediaIncident]:
+        return super().get_queryset(request).select_related("session__meeting", "publisher", "subscriber")
+
+    @admin.display(description=gettext_lazy("what was done"))
+    def done(self, obj: MediaIncident) -> str:
+        return actions_text(obj)
+
+    @admin.display(description=pgettext_lazy("duration", "seconds"))
+    def lasted(self, obj: MediaIncident) -> str:
+        return "" if obj.healed_at is None else f"{(obj.healed_at - obj.began_at).total_seconds():.1f}"
+
+    @admin.display(description=gettext_lazy("meeting"))
+    def meeting(self, obj: MediaIncident) -> str:
+        return obj.session.meeting.title

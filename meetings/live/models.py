@@ -145,3 +145,64 @@ class Attendance(models.Model):
 
     def __str__(self) -> str:
         return f"{self.participant} {self.joined_at:%H:%M}"
+
+
+class MediaIncident(models.Model):
+    """Media that stopped on its way from one person to others, as the media server noticed it.
+
+    Without a `subscriber` it concerns everybody: what the publisher sends did not even reach the server.
+    """
+
+    class Source(models.TextChoices):
+        MIC = "mic", _("Microphone")
+        CAMERA = "camera", _("Camera")
+        SCREEN = "screen", _("Screen")
+        SCREEN_AUDIO = "screen_audio", _("Sound of the screen")
+
+    class Hop(models.TextChoices):
+        DEVICE = "device", _("Sender's device")
+        UPLINK = "uplink", _("Sender to server")
+        SERVER = "server", _("In the server")
+        DOWNLINK = "downlink", _("Server to receiver")
+        PLAYER = "player", _("Receiver's player")
+
+    session = models.ForeignKey(
+        Session, on_delete=models.CASCADE, related_name="incidents", verbose_name=_("session")
+    )
+    publisher = models.ForeignKey(
+        Participant, on_delete=models.CASCADE, related_name="+", verbose_name=_("sender")
+    )
+    subscriber = models.ForeignKey(
+        Participant,
+        null=True,
+        blank=True,
+        on_delete=models.CASCADE,
+        related_name="+",
+        verbose_name=_("receiver"),
+    )
+    source = models.CharField(_("what"), max_length=12, choices=Source.choices)
+    hop = models.CharField(_("where it stopped"), max_length=10, choices=Hop.choices)
+    actions = models.JSONField(_("what was done"), default=list, blank=True)
+    began_at = models.DateTimeField(_("began"), default=timezone.now)
+    healed_at = models.DateTimeField(_("healed"), null=True, blank=True)
+    node = models.CharField(_("media worker"), max_length=80, blank=True)
+
+    class Meta:
+        verbose_name = _("media incident")
+        verbose_name_plural = _("media incidents")
+        ordering = ["-began_at", "-pk"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["publisher", "source"],
+                condition=Q(healed_at=None, subscriber=None),
+                name="one_open_incident_per_source",
+            ),
+            models.UniqueConstraint(
+                fields=["publisher", "source", "subscriber"],
+                condition=Q(healed_at=None) & ~Q(subscriber=None),
+                name="one_open_incident_per_receiver",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.publisher} · {self.get_source_display()} · {self.get_hop_display()}"

@@ -7,8 +7,8 @@ from typing import Any
 from django.dispatch import receiver
 
 from media_gateway.models import MediaNode
-from media_gateway.signals import node_down, node_up, rooms_claimed
-from meetings.live import media, placement, presence
+from media_gateway.signals import node_down, node_up, rooms_claimed, trouble_told
+from meetings.live import incidents, media, placement, presence
 from meetings.live.ending import end_session
 from meetings.permissions.actor import SYSTEM
 from meetings.scheduling.models import Meeting
@@ -25,6 +25,11 @@ def reconnect_rooms(node: MediaNode, instance: str, **kwargs: Any) -> None:
 def restate_rooms(node: MediaNode, **kwargs: Any) -> None:
     if node.kind == MediaNode.Kind.MEDIA:
         media.reproject(node.name, node.instance)
+
+
+@receiver(trouble_told)
+def write_down(node: str, room: str, data: dict[str, Any], **kwargs: Any) -> None:
+    incidents.note_trouble(room, data, node=node)
 
 
 @receiver(rooms_claimed)

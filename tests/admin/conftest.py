@@ -11,6 +11,7 @@ from accounts.models import ClassGroup, ClassMembership, Department
 from media_gateway.models import MediaNode
 from meetings.chat.models import ChatMessage, SharedFile
 from meetings.invitations.models import OutboxMail
+from meetings.live.models import MediaIncident
 from meetings.minutes.models import ActionItem, AgendaItem, Decision, Minutes, MinutesNote
 from tests.meetings.minutes import world
 
@@ -28,7 +29,11 @@ def fill(number: int) -> SimpleNamespace:
     AgendaItem.objects.create(meeting=meeting, title="Waves")
     session = world.session_of(meeting)
     host = world.came(session, mei, role="host")
-    world.came(session, sara)
+    guest = world.came(session, sara)
+    MediaIncident.objects.create(
+        session=session, publisher=host, subscriber=guest, source="camera", hop="downlink",
+        actions=["keyframe", "restart"], node="media-a",
+    )  # fmt: skip
     file = SharedFile.objects.create(
         session=session,
         participant=host,

@@ -81,12 +81,13 @@ async def test_a_link_without_hello_is_closed(monkeypatch: pytest.MonkeyPatch) -
         {"event": "speaker", "room": "no spaces or/slashes"},
         {"event": "speaker", "room": "r" * 90},
         {"event": "peer.state", "room": "r", "peer": {}},
+        {"event": "speaker", "room": "r", "data": ["p1"]},
         {"re": "1"},
         {"re": 1},
         {"re": 1, "ok": False, "error": "no"},
         "x" * (1024 * 1024 + 1),
     ],
-    ids=range(15),
+    ids=range(16),
 )
 async def test_malformed_frames_close_the_link(frame: Any) -> None:
     worker = WorkerEnd()
