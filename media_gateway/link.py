@@ -23,6 +23,9 @@ log = logging.getLogger("plenum.link")
 BACKOFF = (0.2, 0.5, 1.0, 2.0)  # seconds before each new dial; the last one repeats
 HEARTBEAT_SECONDS = 2.0
 MAX_WAITING = 5000  # frames kept for a web tier that is away
+RESEND_SECONDS = 10.0  # events on their way when a link broke are told again if they are no older
+# Events that are worth nothing later.
+FLEETING = frozenset({"data"})
 Handler = Callable[[str, str | None, str | None, dict[str, Any]], Awaitable[dict[str, Any]]]
 
 
@@ -67,12 +70,23 @@ class ControlLink:
         self._epoch = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._dropped = 0
+        self._last_number = 0
+        # (number, when, frame) of events that were sent and not acknowledged yet, in order.
+        self._unsure: collections.deque[tuple[int, float, dict[str, Any]]] = collections.deque(
+            maxlen=MAX_WAITING
+        )
 
     def emit(self, event: dict[str, Any]) -> None:
         """Send `{"event", "room", "peer", "generation", "data"}`.
 
-        While there is no link it waits, since a lost offer would never be made again.
+        While there is no link it waits; what a breaking link swallowed is sent again on the next one, so the
+        web tier may hear it twice, in order. Pointers and the like are not kept.
         """
+        if event["event"] not in FLEETING:
+            self._last_number += 1
+            event = {**event, "n": self._last_number}
+        elif not self.linked.is_set():
+            return
         self._put(event)
 
     def _put(self, frame: dict[str, Any]) -> None:
@@ -130,7 +144,10 @@ class ControlLink:
         who = self.identity
         # Request ids are those of one link: an answer must not slip into the next one, where they begin anew.
         self._epoch += 1
-        self._outbox = collections.deque(frame for frame in self._outbox if "re" not in frame)
+        recent = asyncio.get_running_loop().time() - RESEND_SECONDS
+        again = [frame for _number, sent_at, frame in self._unsure if sent_at >= recent]
+        self._unsure.clear()
+        self._outbox = collections.deque([*again, *(frame for frame in self._outbox if "re" not in frame)])
         hello = {
             "protocol": 1,
             "kind": who.kind,
@@ -167,9 +184,16 @@ class ControlLink:
     async def _read(self, socket: ClientConnection) -> None:
         async for text in socket:
             request = json.loads(text)
+            if "ack" in request:
+                self._acknowledged(request["ack"])
+                continue
             task = asyncio.create_task(self._answer(request))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
+
+    def _acknowledged(self, number: int) -> None:
+        while self._unsure and self._unsure[0][0] <= number:
+            self._unsure.popleft()
 
     async def _answer(self, request: dict[str, Any]) -> None:
         room, epoch = request.get("room") or "", self._epoch
@@ -203,6 +227,8 @@ class ControlLink:
                 except BaseException:
                     self._outbox.appendleft(frame)
                     raise
+                if "n" in frame:
+                    self._unsure.append((frame["n"], asyncio.get_running_loop().time(), frame))
             self._wake.clear()
             await self._wake.wait()
 

@@ -22,6 +22,7 @@ log = logging.getLogger("plenum.gateway")
 
 PROTOCOL = 1
 HELLO_TIMEOUT = 5.0
+ACK_SECONDS = 0.2  # the most a worker waits for word that its events arrived
 LINK_GRACE = 1.5  # seconds a worker may be without link before its rooms are placed anew
 MAX_FRAME = 1024 * 1024
 MAX_TROUBLE = 1000  # of which it is told, that wait for the database
@@ -59,6 +60,8 @@ class ControlConsumer(AsyncWebsocketConsumer):
         self.pending: dict[int, tuple[str, float, dict[str, Any]]] = {}
         self.last_id = 0
         self.heard_at = time.monotonic()
+        self.taken = self.acknowledged = 0
+        self.acknowledging: asyncio.Task[None] | None = None
         self.watch: asyncio.Task[None] | None = None
         self.trouble: asyncio.Queue[tuple[str, dict[str, Any]]] = asyncio.Queue(MAX_TROUBLE)
         self.teller: asyncio.Task[None] | None = None
@@ -126,6 +129,8 @@ class ControlConsumer(AsyncWebsocketConsumer):
                 await self.close(code=4409)
         elif "event" in frame:
             await self._publish(frame)
+            if _is_id(frame.get("n")):
+                self._taken(frame["n"])
         else:
             raise Malformed("neither reply, heartbeat nor event")
 
@@ -203,6 +208,18 @@ class ControlConsumer(AsyncWebsocketConsumer):
         if event == "trouble":
             self._note_trouble(room, peer, data)
 
+    def _taken(self, number: int) -> None:
+        """Event `number`, and with it all before it, has been passed on: the worker may forget it."""
+        self.taken = number
+        if self.acknowledging is None or self.acknowledging.done():
+            self.acknowledging = asyncio.create_task(self._acknowledge())
+
+    async def _acknowledge(self) -> None:
+        while self.acknowledged < self.taken:
+            await asyncio.sleep(ACK_SECONDS)
+            self.acknowledged = self.taken
+            await self._write({"ack": self.acknowledged})
+
     def _note_trouble(self, room: str, peer: str | None, data: dict[str, Any]) -> None:
         """Both ends are told; what is written down is what the one who misses it was told."""
         if data.get("subscriber") not in (None, peer):
@@ -252,7 +269,7 @@ class ControlConsumer(AsyncWebsocketConsumer):
             log.warning("channel %s is full: %s dropped", channel, message["type"])
 
     async def disconnect(self, code: int) -> None:
-        for task in (self.watch, self.teller):
+        for task in (self.watch, self.teller, self.acknowledging):
             if task is not None:
                 task.cancel()
         for reply_channel, _deadline, _asked in self.pending.values():

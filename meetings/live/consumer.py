@@ -45,6 +45,7 @@ class RoomConsumer(RoomConnection):
     room_id = ""
     public_id = ""
     generation = 0
+    offer_version = 0
     route: media.Target | None = None
 
     def groups_joined(self) -> list[str]:

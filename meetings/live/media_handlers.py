@@ -49,7 +49,7 @@ def stale() -> RoomError:
 async def connect(consumer: Any, data: dict[str, Any]) -> Reply:
     plan: media.Plan = await in_thread(media.plan_connection, actor=consumer.actor)
     placed, room, peer = plan.placement, str(plan.participant.session.room_id), plan.participant.public_id
-    consumer.generation, consumer.route = plan.generation, None
+    consumer.generation, consumer.route, consumer.offer_version = plan.generation, None, 0
     try:
         reply = await client.request(placed.node, "peer.add", room=room, peer=peer, data=plan.add)
         if plan.pause["sources"]:
@@ -127,7 +127,10 @@ async def pass_on(consumer: Any, message: dict[str, Any]) -> None:
         return
     elif event == "peer.gone":
         await consumer.event("media.reset", {"reason": "no_consent"})
+    elif event == "subscribe.offer" and data["version"] < consumer.offer_version:
+        return  # told again after a broken link; a newer one has passed already
     elif event in FOR_ONE:
+        consumer.offer_version = data.get("version", consumer.offer_version)
         type, told = FOR_ONE[event](data)
         await consumer.event(type, {"generation": consumer.generation, **told} if type in BOUND else told)
 

@@ -165,6 +165,21 @@ async def test_a_refusal_is_raised_with_its_code() -> None:
     await serving
 
 
+async def test_events_are_acknowledged_once_they_are_passed_on() -> None:
+    worker = WorkerEnd()
+    await worker.introduce()
+    for number in (1, 2, 3):
+        await worker.send({"event": "speaker", "room": "r1", "n": number, "data": {"peers": []}})
+    for _ in range(300):
+        request = asyncio.create_task(client.request("media-a", "room.stats", room="r1"))
+        await worker.answer()
+        await request
+        if worker.acknowledged[-1:] == [3]:
+            break
+        await asyncio.sleep(0.01)
+    assert worker.acknowledged == sorted(set(worker.acknowledged)) and worker.acknowledged[-1] == 3
+
+
 async def test_who_waits_for_a_link_that_breaks_hears_so_at_once() -> None:
     worker = WorkerEnd()
     await worker.introduce()

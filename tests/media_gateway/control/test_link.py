@@ -173,6 +173,46 @@ async def test_events_wait_for_the_link_and_come_after_the_hello(web: Web, dial:
     assert versions == [0, 1, 2, 3, 4]
 
 
+async def test_what_a_breaking_link_swallowed_is_told_again(web: Web, dial: MakeLink) -> None:
+    control = await dial()
+    await web.next("hello")
+    for number in range(4):
+        control.emit({"event": "layers", "room": "r1", "data": {"k": number}})
+    numbers = [(await web.next("event"))["n"] for _ in range(4)]
+    assert numbers == [1, 2, 3, 4]
+    assert web.socket is not None
+    await web.socket.send(json.dumps({"ack": 2}))
+    await web.ask(id=1, op="ping", room="r1")
+    await web.next("re")  # the acknowledgement was read before it
+    await web.socket.close()
+    control.emit({"event": "layers", "room": "r1", "data": {"k": 4}})
+    await web.next("hello")
+    assert [((frame := await web.next("event"))["n"], frame["data"]["k"]) for _ in range(3)] == [
+        (3, 2),
+        (4, 3),
+        (5, 4),
+    ]
+
+
+async def test_old_events_are_not_told_again_and_pointers_never(
+    web: Web, dial: MakeLink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(link, "RESEND_SECONDS", -1.0)
+    control = await dial()
+    await web.next("hello")
+    control.emit({"event": "layers", "room": "r1", "data": {}})
+    control.emit({"event": "data", "room": "r1", "data": {}})
+    assert (await web.next("event"))["n"] == 1
+    assert "n" not in await web.next("event")
+    await web.stop()
+    while control.linked.is_set():
+        await asyncio.sleep(0.01)
+    control.emit({"event": "data", "room": "r1", "data": {}})
+    await web.start()
+    control.emit({"event": "quality", "room": "r1", "data": {}})
+    assert (await web.next("event"))["event"] == "quality"
+
+
 async def test_an_answer_never_slips_into_the_next_link(web: Web, dial: MakeLink) -> None:
     gate = asyncio.Event()
 

@@ -20,6 +20,7 @@ __all__ = ["WorkerEnd", "db"]
 class WorkerEnd:
     def __init__(self, node: str = "media-a", instance: str = "i1", *, header: str | None = None) -> None:
         self.node, self.instance = node, instance
+        self.acknowledged: list[int] = []
         header = sign(settings.MEDIA_SECRET, node, instance) if header is None else header
         headers = [(b"authorization", header.encode())] if header else []
         self.socket = WebsocketCommunicator(application, "/ws/gateway/", headers=headers)
@@ -68,10 +69,15 @@ class WorkerEnd:
         await self.socket.send_input({"type": "websocket.receive", "text": text})
 
     async def frame(self, timeout: float = 3) -> dict[str, Any]:
-        output = await self.socket.receive_output(timeout)
-        if output["type"] == "websocket.close":
-            raise ConnectionResetError(output.get("code", 1000))
-        return json.loads(output["text"])
+        """The next request; acknowledgements before it are kept apart."""
+        while True:
+            output = await self.socket.receive_output(timeout)
+            if output["type"] == "websocket.close":
+                raise ConnectionResetError(output.get("code", 1000))
+            frame = json.loads(output["text"])
+            if "ack" not in frame:
+                return frame
+            self.acknowledged.append(frame["ack"])
 
     async def close_code(self) -> int:
         while True:

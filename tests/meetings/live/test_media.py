@@ -212,6 +212,19 @@ async def test_events_reach_the_right_browser_in_its_generation(
     assert await helen.settle() == []
 
 
+async def test_an_older_offer_told_again_is_left_out(
+    cast: Cast, room: dict[str, Tab], worker: FakeWorker
+) -> None:
+    sam = room["Sam"]
+    await sam.ask("media.connect")
+    for version in (2, 3, 2, 3, 4):
+        await worker.emit("subscribe.offer", sam.state["session"]["id"], sam.me, version=version, sdp="x")
+    assert [(await sam.event("media.offer"))["version"] for _ in range(4)] == [2, 3, 3, 4]
+    await sam.ask("media.connect")
+    await worker.emit("subscribe.offer", sam.state["session"]["id"], sam.me, generation=2, version=1, sdp="x")
+    assert await sam.event("media.offer") == {"generation": 2, "version": 1, "sdp": "x"}
+
+
 async def test_a_peer_without_consent_and_one_out_of_step_begin_anew(
     cast: Cast, room: dict[str, Tab], worker: FakeWorker
 ) -> None:
