@@ -1,0 +1,128 @@
+"""Is the queue on the way growing? The delay side of congestion control.
+
+A trend line through the smoothed one-way delay (draft-ietf-rmcat-gcc-02 section 5.3 in its later, linear
+regression form) and the detector with an adaptive threshold of section 5.4. Constants are those in wide use:
+a window of 20 samples, gain 4, threshold 12.5 kept between 6 and 600, gains 0.0087 up and
+0.039 down a millisecond.
+
+Two things differ from the draft. Delay is taken of the *first* packet of a burst: what is sent at once waits
+for itself, and a big frame would look like a queue. And the detector runs once a feedback, not once a sample,
+because nobody acts in between.
+"""
+
+from collections import deque
+from operator import mul
+
+WINDOW = 20
+SMOOTHING, SMOOTHING_MOST = 6.0, 0.2
+"""Weight of a sample for each second since the one before, and at most: frames sent whole are few samples."""
+GAIN = 4.0
+FULL = 60
+"""Samples from which on the trend counts fully."""
+SPACING = 0.005
+"""Seconds between the sending of two samples at least: bursts count once."""
+OVERUSE_MS = 10.0
+THRESHOLD, THRESHOLD_MIN, THRESHOLD_MAX = 12.5, 6.0, 600.0
+ADAPT_UP, ADAPT_DOWN = 0.0087, 0.039
+ADAPT_REACH = 15.0
+"""A trend this far above the threshold does not move it: it is an event, not noise."""
+BASE_BUCKET_MS = 10_000.0
+"""The lowest delay of the last 10 to 20 s is that of an empty queue."""
+
+NORMAL, OVERUSE, UNDERUSE = "normal", "overuse", "underuse"
+
+
+class DelayDetector:
+    """`times`, `delays` (ms) are the window; whoever reads feedback appends and then calls `update`.
+
+    The caller keeps `smoothed` and `sampled` (s, when the last sample was sent) too.
+    """
+
+    __slots__ = (
+        "_base",
+        "_base_next",
+        "_base_since",
+        "_last",
+        "_over_count",
+        "_over_ms",
+        "_trend",
+        "count",
+        "delays",
+        "offset",
+        "queue",
+        "sampled",
+        "smoothed",
+        "state",
+        "threshold",
+        "times",
+    )
+
+    def __init__(self) -> None:
+        self.threshold = THRESHOLD
+        self.restart(0.0)
+
+    def restart(self, offset: float) -> None:
+        """Forget the past. `offset` (ms), receiver's minus sender's clock, keeps delays small numbers."""
+        self.offset = offset
+        self.times: deque[float] = deque(maxlen=WINDOW)
+        self.delays: deque[float] = deque(maxlen=WINDOW)
+        self.smoothed = 0.0
+        self.sampled = -1e9
+        self.count = 0
+        self.state = NORMAL
+        self.queue = 0.0
+        self._trend = 0.0
+        self._last = 0.0
+        self._over_ms = 0.0
+        self._over_count = 0
+        self._base = self._base_next = float("inf")
+        self._base_since = float("-inf")
+
+    def update(self, samples: int, raw: float) -> str:
+        """The state after `samples` (1 or more) new entries; `raw` (ms) is the last one's delay."""
+        times, delays = self.times, self.delays
+        now = times[-1]
+        self._follow_base(now, delays[-1], raw)
+        self.count += samples
+        elapsed = now - self._last
+        self._last = now
+        n = len(times)
+        if n < 4:
+            return self.state
+        middle, mean = sum(times) / n, sum(delays) / n
+        spread = sum(map(mul, times, times)) / n - middle * middle
+        if spread < 1e-3:
+            return self.state
+        trend = (sum(map(mul, times, delays)) / n - middle * mean) / spread
+        scaled = min(self.count, FULL) * trend * GAIN
+        threshold = self.threshold
+        if scaled > threshold:
+            self._over_ms += elapsed
+            self._over_count += samples
+            if self._over_ms > OVERUSE_MS and self._over_count > 1 and trend >= self._trend:
+                self._over_ms = 0.0
+                self._over_count = 0
+                self.state = OVERUSE
+        else:
+            self._over_ms = 0.0
+            self._over_count = 0
+            self.state = UNDERUSE if scaled < -threshold else NORMAL
+        self._trend = trend
+        size = abs(scaled)
+        if size <= threshold + ADAPT_REACH and elapsed > 0:
+            gain = ADAPT_DOWN if size < threshold else ADAPT_UP
+            threshold += gain * (size - threshold) * min(elapsed, 100.0)
+            self.threshold = min(max(threshold, THRESHOLD_MIN), THRESHOLD_MAX)
+        return self.state
+
+    def _follow_base(self, now: float, delay: float, raw: float) -> None:
+        if delay < self._base_next:
+            self._base_next = delay
+            if delay < self._base:
+                self._base = delay
+        if now - self._base_since > BASE_BUCKET_MS:
+            self._base_since = now
+            self._base = self._base_next
+            self._base_next = delay
+        # No jitter passes for a queue, as the smoothed delay is below its peaks; and its end is seen at once.
+        self.queue = max(0.0, min(delay, raw) - self._base)

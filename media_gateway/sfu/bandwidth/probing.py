@@ -1,0 +1,207 @@
+"""Probes: short bursts above the estimate that find out whether more would get through.
+
+What is forwarded comes in steps (simulcast layers), so the traffic itself seldom shows that the line could
+carry more. At the start the estimate grows threefold, sixfold and so on, as long as each step is confirmed;
+later, while the subscriber wants more than the estimate allows, a probe of twice the estimate goes out every
+1.5 s, less often (to 4 s) while it brings nothing. After a drop the first one aims at what was there before.
+"""
+
+from typing import NamedTuple
+
+FIRST_SCALES = (3.0, 6.0)
+SCALE = 2.0
+CONFIRMED = 0.7
+"""A probe that shows this share of its rate is followed by the next step at once."""
+DURATION = 0.02
+"""Seconds a probe takes: enough packets to measure, too few to disturb."""
+PACKETS, PACKET_BYTES = 5, 1200
+RECEIVED = 0.8
+"""Share of a probe's packets without which it says nothing."""
+SATURATED = 0.9
+USABLE = 0.95
+"""Share of a measured capacity that is believed."""
+INTERVAL, INTERVAL_MAX, INTERVAL_GROWTH = 1.5, 4.0, 1.3
+TIMEOUT = 1.0
+DROP = 0.66
+AIM = 0.85
+RECOVER_AFTER = 1.5
+NEED = 1.15
+"""The allocator switches up with room of 1.1 times what it switches to."""
+
+
+class Probe(NamedTuple):
+    """What to send: `bytes` in `packets` equal packets, evenly at `bitrate` (bit/s), before `deadline`.
+
+    The bytes come on top of the media, as RTX of recent packets or as padding; each is reported to
+    `BandwidthEstimator.sent` with the probe's `id`. In three bursts or more it measures best.
+    """
+
+    id: int
+    bitrate: float
+    packets: int
+    bytes: int
+    deadline: float
+
+
+class Prober:
+    """Decides when to probe and measures the outcome."""
+
+    __slots__ = (
+        "_before",
+        "_chain",
+        "_due",
+        "_first_arrival",
+        "_first_bytes",
+        "_first_sent",
+        "_first_total",
+        "_id",
+        "_interval",
+        "_last_arrival",
+        "_last_bytes",
+        "_last_sent",
+        "_last_total",
+        "_outstanding",
+        "_received",
+        "_resolved",
+        "_scales",
+        "_sent_at",
+        "confirmed",
+        "failed",
+    )
+
+    def __init__(self, now: float) -> None:
+        self._id = 0
+        self._outstanding: Probe | None = None
+        self._sent_at = 0.0
+        self._scales = list(FIRST_SCALES)
+        self._chain = False
+        self._before = 0.0
+        self._interval = INTERVAL
+        self._due = now
+        self.confirmed = 0
+        self.failed = 0
+        self._clear()
+
+    def _clear(self) -> None:
+        self._resolved = self._received = 0
+        self._first_total = self._last_total = self._first_bytes = self._last_bytes = 0
+        self._first_sent = self._last_sent = self._first_arrival = self._last_arrival = 0.0
+
+    @property
+    def outstanding(self) -> int:
+        """The id of the probe whose outcome is awaited, or 0."""
+        return self._outstanding.id if self._outstanding else 0
+
+    def dropped(self, before: float, after: float, now: float) -> None:
+        """The estimate was lowered; probe for the old one soon, when it was a big drop."""
+        self._chain = False
+        self._scales.clear()
+        if after < DROP * before:
+            self._before = max(self._before, before)
+            self._interval = INTERVAL
+        self._due = max(self._due, now + RECOVER_AFTER)
+
+    def recover(self, before: float, now: float) -> None:
+        """The line is back after silence: find out at once whether it carries what it did."""
+        self._before = before
+        self._outstanding = None
+        self._interval = INTERVAL
+        self._due = now
+
+    def next(self, now: float, wanted: float, estimate: float, maximum: float, calm: bool) -> Probe | None:
+        """The probe to send now, or None."""
+        if self._outstanding is not None:
+            if now - self._sent_at < TIMEOUT:
+                return None
+            self._fail(now)
+        need = min(NEED * wanted, maximum)
+        if estimate >= need or estimate >= 0.98 * maximum:
+            return None
+        if not calm or (now < self._due and not self._chain):
+            return None
+        rate = SCALE * estimate
+        if self._scales:
+            rate = self._scales.pop(0) * estimate
+        elif self._before:
+            rate = max(AIM * self._before, rate)
+            self._before = 0.0
+        self._chain = False
+        rate = min(rate, NEED * need, maximum)
+        size = rate * DURATION / 8
+        packets = max(PACKETS, -int(-size // PACKET_BYTES))
+        self._id += 1
+        self._clear()
+        self._sent_at = now
+        self._outstanding = probe = Probe(self._id, rate, packets, int(size), now + 10 * DURATION)
+        return probe
+
+    def acknowledged(
+        self,
+        identity: int,
+        total: int,
+        count: int,
+        got: int,
+        size: int,
+        sent: float,
+        first: float,
+        last: float,
+    ) -> None:
+        """Of a run of `count` probe packets `got` came, the first at `first`, the last at `last` (ms).
+
+        `total` is how many bytes, of whatever, came before this run.
+        """
+        probe = self._outstanding
+        if probe is None or probe.id != identity:
+            return
+        self._resolved += count
+        if not got:
+            return
+        if not self._received:
+            self._first_total, self._first_bytes = total, size
+            self._first_sent, self._first_arrival = sent, first
+        self._received += got
+        self._last_total, self._last_bytes = total, got * size
+        self._last_sent = sent
+        self._last_arrival = max(self._last_arrival, last)
+
+    def outcome(self, now: float) -> float:
+        """The bit rate that the awaited probe has shown, once; else 0."""
+        probe = self._outstanding
+        if probe is None or self._resolved < probe.packets:
+            return 0.0
+        if self._received < RECEIVED * probe.packets:
+            self._fail(now)
+            return 0.0
+        rate = self._measure(probe)
+        self._outstanding = None
+        if rate >= CONFIRMED * probe.bitrate:
+            self.confirmed += 1
+            self._chain = True
+            self._interval = INTERVAL
+        else:
+            self._miss(now)
+        return rate
+
+    def _measure(self, probe: Probe) -> float:
+        taken = (self._last_arrival - self._first_arrival) / 1000
+        received = (self._last_total - self._first_total + self._last_bytes - self._first_bytes) * 8
+        sending = self._last_sent - self._first_sent
+        offered = probe.bitrate
+        if sending > 0.001:
+            # All of the bursts but the last one, in the time between the first and the last.
+            offered = min(offered, (self._last_total - self._first_total) * 8 / sending)
+        if taken <= 0.0005:
+            return offered  # all at once: the line is faster than the probe
+        arrived = received / taken
+        return USABLE * arrived if arrived < SATURATED * offered else min(arrived, offered)
+
+    def _fail(self, now: float) -> None:
+        self._outstanding = None
+        self._miss(now)
+
+    def _miss(self, now: float) -> None:
+        self.failed += 1
+        self._chain = False
+        self._scales.clear()
+        self._due = now + self._interval
+        self._interval = min(self._interval * INTERVAL_GROWTH, INTERVAL_MAX)
