@@ -1,4 +1,4 @@
-"""The one UDP socket of a worker, and who is behind which address.
+"""The one UDP socket of a worker, its TCP connections, and who is behind which address.
 
 Demultiplexing is by first byte (RFC 7983) and by remote address. Nobody is known before a binding request
 with a valid MESSAGE-INTEGRITY came from there, or media that authenticates with the keys of a transport that
@@ -7,12 +7,13 @@ is here already; so a stray datagram ends at a failed dictionary look-up: no ans
 
 import asyncio
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from . import stun
 from .dtls import Identity
 from .microtimer import MicroTimer
 from .strangers import Strangers
+from .tcp import StreamServer, TcpStream
 from .transport import Transport
 from .udp import RECEIVE_SLOTS, Address, Slot, UdpSocket
 
@@ -27,6 +28,12 @@ POLL_RECEIVERS = 4
 """Fewer receivers than these are sent to at once: there is little to gain."""
 IDLE_POLLS = 2
 """Looks in vain after which the socket is waited for again."""
+
+
+class Follower(Protocol):
+    """Something that queues what it sends."""
+
+    def flush(self) -> None: ...
 
 
 class Endpoint:
@@ -44,8 +51,9 @@ class Endpoint:
         """monotonic time of the batch or tick under way"""
         self.outbox: list[Layer] = []
         """layers with packets to be sent to their subscribers"""
-        self.followers: list[UdpSocket] = []
-        """sending sockets that are flushed along (recorder feeds)"""
+        self.followers: list[Follower] = []
+        """what is flushed along: TCP connections, sockets of recorder feeds"""
+        self.streams: StreamServer | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._flush_due = False
         self._timer: MicroTimer | None = None
@@ -65,8 +73,15 @@ class Endpoint:
             self._timer.close()
             self._timer = None
         self.flush()
+        if self.streams is not None:
+            self.streams.stop()
         self.followers.clear()
         self.socket.close()
+
+    def serve(self, streams: StreamServer) -> None:
+        """Take TCP connections too."""
+        self.streams = streams
+        self.followers.append(streams)
 
     def register(self, ufrag: str, transport: Transport) -> None:
         self.by_ufrag[ufrag] = transport
@@ -77,10 +92,20 @@ class Endpoint:
     def map(self, address: Address, transport: Transport) -> None:
         """An address now belongs to `transport`, whoever had it before."""
         self.by_address[address] = transport
+        if isinstance(address, TcpStream):
+            address.authenticated()
 
     def unmap(self, address: Address, transport: Transport) -> None:
+        """`transport` is done with an address; a connection that nobody else uses is closed."""
         if self.by_address.get(address) is transport:
             del self.by_address[address]
+            if isinstance(address, TcpStream):
+                address.close()
+
+    def stream_closed(self, stream: TcpStream) -> None:
+        transport = self.by_address.pop(stream, None)
+        if transport is not None:
+            transport.lost(stream, time.monotonic())
 
     def request_flush(self) -> None:
         """Flush the send ring at the next turn of the loop.
@@ -107,9 +132,16 @@ class Endpoint:
         for socket in self.followers:
             socket.flush()
 
-    def _readable(self) -> None:
-        # One clock reading a batch: its packets were waiting together.
+    def begin(self) -> None:
+        """One clock reading a batch: its packets were waiting together."""
         self.now = time.monotonic()
+
+    def take(self, slot: Slot, length: int, address: Address) -> None:
+        """A datagram that came over TCP."""
+        self._datagram(slot, length, address)
+
+    def _readable(self) -> None:
+        self.begin()
         if not self.socket.receive(self._datagram):
             return
         receivers = 0
@@ -180,9 +212,13 @@ class Endpoint:
         if transport is None or password is None or not stun.authenticates(request, password):
             self.refused += 1
             return
-        ip, port = self.socket.describe(address)
+        ip, port = address.peer if isinstance(address, TcpStream) else self.socket.describe(address)
         reply, valid = stun.answer(request, ip, port, password)
         if valid:
             transport.consent(address, self.now, use_candidate=request.use_candidate)
-        if len(reply) <= length:
+        if len(reply) > length:
+            return
+        if isinstance(address, TcpStream):
+            address.send(reply)
+        else:
             self.socket.send(self.socket.destination(address), reply)

@@ -19,8 +19,9 @@ from .publisher import PublishConnection
 from .recorder_feed import RecorderFeed
 from .room import Peer, Room, Services
 from .sdp import ICE_CHARS
-from .sdp_write import candidate_lines
+from .sdp_write import Candidate, candidate_lines
 from .speaker import PERIOD
+from .tcp import StreamServer, open_listener
 from .transport import LOST_AFTER
 from .udp import UdpSocket, open_socket
 
@@ -47,6 +48,10 @@ class GatewayConfig:
     host: str = "0.0.0.0"  # noqa: S104
     advertised_ips: list[str] = field(default_factory=lambda: ["127.0.0.1"])
     """addresses told to browsers, best first; behind NAT the public one"""
+    tcp: bool | None = None
+    """take media over TCP too (RFC 6544); True makes a port that cannot be had an error, None a warning"""
+    tcp_port: int = 0
+    """0: the number of the UDP port"""
     batched: bool | None = None
     """force or forbid recvmmsg/sendmmsg; None takes what the system has"""
     gso: bool | None = None
@@ -125,9 +130,13 @@ class Gateway:
         )
         endpoint = self._endpoint = Endpoint(socket, Identity())
         endpoint.start()
+        candidates = [Candidate(ip, socket.port) for ip in self.config.advertised_ips]
+        streams = await self._start_streams(endpoint)
+        if streams is not None:
+            candidates += [Candidate(ip, streams.port, tcp=True) for ip in self.config.advertised_ips]
         self._services = Services(
             endpoint=endpoint,
-            candidates=tuple((ip, socket.port) for ip in self.config.advertised_ips),
+            candidates=tuple(candidates),
             emit=self._emit,
             busy=self._busy.add,
             call_later=self._loop.call_later,
@@ -138,6 +147,27 @@ class Gateway:
         self._speakers_at = self._second_at = now
         self._counters = (now, self._count())
         self._timer = self._loop.call_later(TICK, self._tick)
+
+    async def _start_streams(self, endpoint: Endpoint) -> StreamServer | None:
+        config = self.config
+        if config.tcp is False:
+            return None
+        port = config.tcp_port or endpoint.socket.port
+        try:
+            listener = open_listener(config.host, port)
+        except OSError as error:
+            if not config.port:
+                listener = open_listener(config.host, 0)
+            elif config.tcp:
+                endpoint.stop()
+                raise
+            else:
+                log.warning("no media over TCP, port %d: %s", port, error)
+                return None
+        streams = StreamServer(listener, endpoint)
+        endpoint.serve(streams)
+        await streams.start()
+        return streams
 
     async def stop(self) -> None:
         """Say goodbye to everybody and let go of the port."""

@@ -94,7 +94,7 @@ class PublishConnection:
     def __init__(
         self,
         endpoint: Endpoint,
-        candidates: tuple[tuple[str, int], ...],
+        candidates: tuple[sdp_write.Candidate, ...],
         *,
         hear: Callable[[int], bool],
         state_changed: Callable[[str], None],

@@ -13,6 +13,7 @@ from .endpoint import Endpoint
 from .errors import GatewayError
 from .publisher import PublishConnection
 from .recorder_feed import RecorderFeed
+from .sdp_write import Candidate
 from .source import Source
 from .speaker import SpeakerDetector
 from .subscriber import SubscribeConnection
@@ -31,7 +32,7 @@ class Services:
     """What rooms need of the worker they live on."""
 
     endpoint: Endpoint
-    candidates: tuple[tuple[str, int], ...]
+    candidates: tuple[Candidate, ...]
     emit: Callable[[str, str, str | None, int | None, dict[str, Any]], None]
     """emit(event, room, peer, generation, data)"""
     busy: Callable[[PublishConnection], None]

@@ -6,10 +6,19 @@ KiB limit of a signalling frame.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from .burst import TRANSPORT_CC_ID
 from .codecs import OPUS, Codec, preferred_codec
 from .rtp import TRANSPORT_CC_URI
+
+
+class Candidate(NamedTuple):
+    """A host candidate of ours; over TCP we are passive (RFC 6544)."""
+
+    ip: str
+    port: int
+    tcp: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,8 +29,8 @@ class TransportLines:
     pwd: str
     fingerprint: str
     """sha-256, upper-case hex with colons"""
-    candidates: tuple[tuple[str, int], ...]
-    """(ip, port), best first"""
+    candidates: tuple[Candidate, ...]
+    """best first"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +84,16 @@ def _head(
 
 
 def candidate_lines(transport: TransportLines) -> list[str]:
-    """Host candidates of RTP (component 1); the first has the highest priority (RFC 8445 section 5.1.2)."""
+    """Host candidates of RTP (component 1); the first has the highest priority (RFC 8445 section 5.1.2).
+
+    TCP comes after all UDP, by a lower type preference and direction 4, passive (RFC 6544 section 4.2).
+    """
     lines = []
-    for place, (ip, port) in enumerate(transport.candidates):
-        priority = 126 << 24 | (65535 - place) << 8 | 255
-        lines.append(f"a=candidate:{place + 1} 1 udp {priority} {ip} {port} typ host")
+    for place, (ip, port, tcp) in enumerate(transport.candidates):
+        preference, local = (90, 4 << 13 | 8191 - place) if tcp else (126, 65535 - place)
+        priority = preference << 24 | local << 8 | 255
+        line = f"a=candidate:{place + 1} 1 {'tcp' if tcp else 'udp'} {priority} {ip} {port} typ host"
+        lines.append(line + " tcptype passive" if tcp else line)
     return [*lines, "a=end-of-candidates"]
 
 

@@ -47,7 +47,7 @@ class SubscribeConnection:
     def __init__(
         self,
         endpoint: Endpoint,
-        candidates: tuple[tuple[str, int], ...],
+        candidates: tuple[sdp_write.Candidate, ...],
         *,
         offer: Callable[[int, str], None],
         state_changed: Callable[[str], None],

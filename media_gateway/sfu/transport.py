@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from .dtls import DtlsAssociation
 from .srtp import Profile, SrtpContext
+from .tcp import TcpStream
 from .udp import Address, Slot, Stream
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ MAX_ADDRESSES = 16
 """Addresses a transport may collect; the oldest is forgotten."""
 ADDRESS_IDLE = 10.0
 """Seconds without a valid STUN request after which an address that is not the path is forgotten."""
+STREAM_IDLE = 60.0
+"""The same for a TCP connection, which browsers keep in reserve with a check every 25 s."""
 CONFIRM_WITHIN = 5.0
 """Seconds in which STUN must confirm a path that authenticated media moved, else the one before is back."""
 MOVE_GAP = 1.0
@@ -101,7 +104,7 @@ class Transport:
     @property
     def ready(self) -> bool:
         """Whether media can be sent now; stays true while merely disconnected, the way back may work."""
-        return self.srtp_handle is not None and self.destination is not None
+        return self.srtp_handle is not None and self.address is not None
 
     def restart(self) -> Credentials:
         """New ICE credentials. The last few stay valid, so that checks under way are still answered."""
@@ -160,7 +163,10 @@ class Transport:
 
     def _set_path(self, address: Address) -> None:
         self.address = address
-        self.destination = self.endpoint.socket.destination(address)
+        if isinstance(address, TcpStream):
+            self.stream, self.destination = address, None
+        else:
+            self.stream, self.destination = None, self.endpoint.socket.destination(address)
 
     def _move(self, address: Address, now: float) -> None:
         self.previous, self.moved_at = self.address, now
@@ -192,8 +198,9 @@ class Transport:
             return
         if self.unconfirmed and now - self.moved_at > CONFIRM_WITHIN:
             self._move_back(now)
-        for address in [a for a, at in self.addresses.items() if now - at > ADDRESS_IDLE]:
-            if address != self.address:
+        for address, checked in list(self.addresses.items()):
+            idle = STREAM_IDLE if isinstance(address, TcpStream) else ADDRESS_IDLE
+            if now - checked > idle and address != self.address:
                 self._forget(address)
         silence = now - self.last_consent
         if silence > LOST_AFTER:
@@ -209,6 +216,18 @@ class Transport:
             self._keep(before, now - DISCONNECTED_AFTER)
             self._move(before, now)
         self._forget(refused)
+
+    def lost(self, stream: TcpStream, now: float) -> None:
+        """A TCP connection of ours was closed. If it was the path, the address checked last becomes it.
+
+        Without any it stays, as a path that leads nowhere, until a check comes from elsewhere.
+        """
+        self.addresses.pop(stream, None)
+        if self.previous is stream:
+            self.previous = None
+        if self.address is stream and self.addresses:
+            self._move(max(self.addresses, key=self.addresses.__getitem__), now)
+            self.previous = None
 
     def rtp(self, slot: Slot, length: int, now: float, address: Address | None = None) -> bool:
         """An encrypted RTP packet from one of our addresses, or from a strange `address`.
@@ -264,11 +283,11 @@ class Transport:
 
     def send_rtcp(self, packet: bytes) -> None:
         """Queue an RTCP compound; without keys or an address it is dropped."""
-        if self.srtp_out is None or self.destination is None:
+        if self.srtp_out is None or self.address is None:
             return
         data = self.srtp_out.protect_rtcp(packet)
         if data is not None:
-            self.endpoint.socket.send(self.destination, data)
+            self.endpoint.socket.dispatch(self, data)
 
     def forget_ssrcs(self, ssrcs: Iterable[int]) -> None:
         if self.srtp_out is not None:
@@ -296,8 +315,8 @@ class Transport:
         self.endpoint.request_flush()
 
     def _send_dtls(self, datagram: bytes) -> None:
-        if self.destination is not None:
-            self.endpoint.socket.send(self.destination, datagram)
+        if self.address is not None:
+            self.endpoint.socket.dispatch(self, datagram)
             self.endpoint.request_flush()
 
     def _on_keys(self, profile: Profile, receive_key: bytes, send_key: bytes) -> None:

@@ -72,12 +72,14 @@ class Harness:
 class RawPeer:
     """A participant made of two `MediaClient`s: what it receives is kept by (peer, source)."""
 
+    make_client: Callable[[Identity], MediaClient] = MediaClient
+
     def __init__(self, harness: Harness, name: str, generation: int = 1) -> None:
         self.harness = harness
         self.name = name
         self.generation = generation
         self.publisher: MediaClient | None = None
-        self.subscriber = MediaClient(IDENTITY)
+        self.subscriber = self.make_client(IDENTITY)
         self.subscriber.on_rtp = self._rtp
         self.subscriber.on_rtcp = self._rtcp
         self.names: dict[int, str] = {}
@@ -142,7 +144,7 @@ class RawPeer:
     async def publish(self, *sources: str, name_ssrcs: bool = True) -> MediaClient:
         client = self.publisher
         if client is None:
-            client = self.publisher = MediaClient(IDENTITY)
+            client = self.publisher = self.make_client(IDENTITY)
         for source in sources:
             client.add_track(source)
         await self.negotiate(name_ssrcs=name_ssrcs)
