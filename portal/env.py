@@ -104,6 +104,14 @@ def _flag(value: str) -> bool:
     return table[value.lower()]
 
 
+def _when(value: str) -> bool | None:
+    """On, off, or None for auto."""
+    try:
+        return None if value.lower() == "auto" else _flag(value)
+    except ValueError:
+        raise ValueError("is none of auto, on, off") from None
+
+
 def _digits(value: str) -> bool:
     return value.isascii() and value.isdigit() and len(value) < 10  # "²".isdigit() is true
 
@@ -222,6 +230,13 @@ TABLE: tuple[Variable, ...] = (
     Variable("MEDIA_PORT", "10000", _port, "UDP port of the first media worker; the others follow", "10000"),
     Variable("MEDIA_HOST", "", _ip, "address the media sockets listen on; empty: same as HOST", "0.0.0.0"),  # noqa: S104
     Variable("MEDIA_IPS", "", _ips, "addresses told to browsers; empty: this machine's own", "203.0.113.7"),
+    Variable(
+        "MEDIA_TCP",
+        "auto",
+        _when,
+        "media over TCP too, on the same port numbers; auto: where they are free",
+        "on",
+    ),
     Variable("MEDIA_WORKERS", "1", _count, "media workers on this machine", "2"),
     Variable("MEDIA_MAX_ROOMS", "500", _up_to(10_000), "rooms one media worker takes", "500"),
     Variable("MEDIA_MAX_PEERS", "1000", _up_to(100_000), "people one media worker takes", "1000"),
@@ -337,6 +352,11 @@ def _contradictions(values: Mapping[str, Any]) -> list[str]:
     if last > 65535:
         named = f"MEDIA_PORT={values['MEDIA_PORT']} and MEDIA_WORKERS={values['MEDIA_WORKERS']}"
         faults.append(f"{named} need ports up to {last}, above 65535")
+    if values["MEDIA_TCP"] and values["MEDIA_PORT"] <= values["PORT"] <= last:
+        faults.append(
+            f"PORT={values['PORT']} is one of the media workers' ports too, which MEDIA_TCP=on uses for TCP: "
+            "choose another MEDIA_PORT"
+        )
     if any(url.startswith("turn") for url in values["TURN_URLS"]) and not values["TURN_SECRET"]:
         faults.append(
             "TURN_URLS names a TURN server but TURN_SECRET is empty: "

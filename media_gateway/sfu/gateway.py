@@ -117,6 +117,12 @@ class Gateway:
         return self._started.socket.port
 
     @property
+    def tcp_port(self) -> int | None:
+        """The port for media over TCP, None when there is none. RuntimeError before `start`."""
+        streams = self._started.streams
+        return None if streams is None else streams.port
+
+    @property
     def _started(self) -> Endpoint:
         if self._endpoint is None:
             raise RuntimeError("the gateway is not started")
@@ -160,7 +166,7 @@ class Gateway:
                 listener = open_listener(config.host, 0)
             elif config.tcp:
                 endpoint.stop()
-                raise
+                raise OSError(error.errno, f"TCP: {error.strerror}") from error
             else:
                 log.warning("no media over TCP, port %d: %s", port, error)
                 return None
@@ -192,7 +198,9 @@ class Gateway:
         """What a heartbeat tells: sizes, rates over the last second, and how late the event loop is (ms)."""
         peers = sum(len(room.peers) for room in self._rooms.values())
         lag = round(1000 * self._lag, 2)
-        return {"rooms": len(self._rooms), "peers": peers, "lag_ms": lag, **self._rates}
+        streams = len(self._started.streams.streams) if self._started.streams is not None else 0
+        sizes = {"rooms": len(self._rooms), "peers": peers, "tcp_connections": streams}
+        return {**sizes, "lag_ms": lag, **self._rates}
 
     def _emit(
         self, event: str, room: str, peer: str | None, generation: int | None, data: dict[str, Any]
@@ -239,10 +247,12 @@ class Gateway:
         downs = [
             d for r in self._rooms.values() for p in r.peers.values() for d in p.subscribe.downs.values()
         ]
+        streams = endpoint.streams
+        by_tcp = streams.counts() if streams is not None else {"packets": 0, "bytes": 0, "drops": 0}
         return {
-            "packets": socket.sent + socket.received,
-            "bytes": socket.bytes_sent + socket.bytes_received,
-            "drops": socket.send_drops,
+            "packets": socket.sent + socket.received + by_tcp["packets"],
+            "bytes": socket.bytes_sent + socket.bytes_received + by_tcp["bytes"],
+            "drops": socket.send_drops + by_tcp["drops"],
             "strays": endpoint.strays + endpoint.refused,
             "nacks": sum(connection.nacks for connection in connections),
             "plis": sum(connection.plis for connection in connections),

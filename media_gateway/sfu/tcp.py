@@ -146,6 +146,7 @@ class TcpStream(asyncio.BufferedProtocol):
         if self.closed:
             return
         hub, slot = self.server.hub, self.server.slot
+        self.server.bytes += count
         hub.begin()
         try:
             for frame in self._deframer.feed(self.server.read_view[:count]):
@@ -188,6 +189,7 @@ class TcpStream(asyncio.BufferedProtocol):
             data = b"".join(self._out)
             self._out.clear()
             self._waiting = 0
+            self.server.bytes += len(data)
             self._transport.write(data)
 
 
@@ -204,6 +206,7 @@ class StreamServer:
         self.dirty: list[TcpStream] = []
         self.received = 0
         self.sent = 0
+        self.bytes = 0
         self.dropped = 0
         self.refused = 0
         self.limit = MAX_STREAMS
@@ -250,6 +253,10 @@ class StreamServer:
         if not self._networks[stream.network]:
             del self._networks[stream.network]
         self.hub.stream_closed(stream)
+
+    def counts(self) -> dict[str, int]:
+        """Datagrams and bytes in both directions, and what was left out for slow readers, since the start."""
+        return {"packets": self.received + self.sent, "bytes": self.bytes, "drops": self.dropped}
 
     def flush(self) -> None:
         """Write what was queued on any connection."""

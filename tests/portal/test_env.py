@@ -12,6 +12,7 @@ from portal import env
 GOOD = {
     "HOST": ["127.0.0.1", "0.0.0.0", "::", "meet.example.org", "localhost"],
     "PORT": ["1", "8000", "65535"],
+    "MEDIA_TCP": ["auto", "on", "off"],
     "MEDIA_IPS": ["", "203.0.113.7", "203.0.113.7, 2001:db8::7"],
     "MEDIA_MAX_PEERS_PER_ROOM": ["2", "10000"],
     "MEDIA_MAX_BITRATE": ["0", "100000", "8000000"],
@@ -40,6 +41,7 @@ BAD = {
     "PORT": ["0", "65536", "http", "-1", "8000.5", "²", "٨٠٠٠"],
     "MEDIA_PORT": ["0", "99999"],
     "MEDIA_HOST": ["localhost", "300.1.1.1"],
+    "MEDIA_TCP": ["tcp", "10000"],
     "MEDIA_IPS": ["meet.example.org", "203.0.113.7 203.0.113.8"],
     "MEDIA_WORKERS": ["0", "257", "many"],
     "MEDIA_MAX_ROOMS": ["0", "10001", "-1", "many"],
@@ -131,6 +133,7 @@ def test_a_secret_is_not_repeated_in_the_message(name: str, value: str) -> None:
     ("values", "says"),
     [
         ({"MEDIA_PORT": "65535", "MEDIA_WORKERS": "2"}, "MEDIA_WORKERS=2 need ports up to 65536"),
+        ({"MEDIA_TCP": "on", "PORT": "10001", "MEDIA_WORKERS": "2"}, "choose another MEDIA_PORT"),
         ({"TURN_URLS": "turn:turn.example.org"}, "TURN_SECRET is empty"),
         ({"DEBUG": "on", "PUBLIC_URL": "https://meet.example.org"}, "DEBUG=on"),
     ],

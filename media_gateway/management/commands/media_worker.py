@@ -1,4 +1,4 @@
-"""Run one media worker: one process, one event loop, one UDP port, many rooms."""
+"""Run one media worker: one process, one event loop, one UDP and one TCP port, many rooms."""
 
 from __future__ import annotations
 
@@ -42,6 +42,8 @@ class Command(BaseCommand):
             port=port,
             host=settings.MEDIA_HOST,
             advertised_ips=addresses,
+            # The web server's own port is left to it.
+            tcp=False if port == settings.PORT else settings.MEDIA_TCP,
             max_rooms=settings.MEDIA_MAX_ROOMS,
             max_peers=settings.MEDIA_MAX_PEERS,
             max_peers_per_room=settings.MEDIA_MAX_PEERS_PER_ROOM,
@@ -54,7 +56,8 @@ class Command(BaseCommand):
         def make_link() -> ControlLink:
             name = node_name(settings.NODE_NAME, f"media-{index}")
             self.stdout.write(
-                f"{name}: UDP {settings.MEDIA_HOST}:{gateway.port}, browsers use {', '.join(addresses)}"
+                f"{name}: {'UDP and TCP' if gateway.tcp_port else 'UDP'} "
+                f"{settings.MEDIA_HOST}:{gateway.port}, browsers use {', '.join(addresses)}"
             )
             link = ControlLink(
                 url=settings.CONTROL_URL,
@@ -73,10 +76,13 @@ class Command(BaseCommand):
 
 
 def _explain(error: OSError, host: str, port: int) -> str:
+    protocol = "TCP" if (error.strerror or "").startswith("TCP") else "UDP"
     if error.errno == errno.EADDRINUSE:
-        return f"UDP port {port} on {host} is in use: stop what uses it, or choose another with MEDIA_PORT=…"
+        do = "stop what uses it, or choose another with MEDIA_PORT=…"
+        return f"{protocol} port {port} on {host} is in use: {do}"
     if error.errno == errno.EACCES:
-        return f"UDP port {port} needs rights that this user has not: choose one above 1023 with MEDIA_PORT=…"
+        needed = "needs rights that this user has not"
+        return f"{protocol} port {port} {needed}: choose one above 1023 with MEDIA_PORT=…"
     if error.errno == errno.EADDRNOTAVAIL:
         return f"{host} is no address of this machine: set MEDIA_HOST to one that is"
-    return f"UDP port {port} on {host} cannot be opened: {error.strerror or error}"
+    return f"{protocol} port {port} on {host} cannot be opened: {error.strerror or error}"

@@ -51,6 +51,9 @@ class Command(BaseCommand):
         if "media" in plan.parts:
             for index in range(settings.MEDIA_WORKERS):
                 preflight.check_udp(settings.MEDIA_HOST, settings.MEDIA_PORT + index)
+                if settings.MEDIA_TCP:
+                    port = settings.MEDIA_PORT + index
+                    preflight.check_tcp(settings.MEDIA_HOST, port, variable="MEDIA_PORT")
         if not options["no_prepare"]:
             prepare(self.stdout.write)
         connections.close_all()

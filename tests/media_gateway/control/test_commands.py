@@ -67,6 +67,22 @@ async def test_a_port_in_use_is_one_clear_line(tmp_path: Path, udp: socket.socke
     assert f"UDP port {port} on 127.0.0.1 is in use" in lines[0] and "MEDIA_PORT" in lines[0]
 
 
+async def test_a_tcp_port_in_use_is_one_too_where_tcp_is_wanted(tmp_path: Path, udp: socket.socket) -> None:
+    port = udp.getsockname()[1]
+    with socket.socket() as other:
+        try:
+            other.bind(("127.0.0.1", port))
+        except OSError:
+            pytest.skip("another program has this number for TCP already")
+        other.listen(1)
+        udp.close()
+        process = await start(tmp_path, "media_worker", MEDIA_PORT=str(port), MEDIA_TCP="on")
+        _out, err = await asyncio.wait_for(process.communicate(), 60)
+    lines = err.decode().strip().splitlines()
+    assert process.returncode == 1 and len(lines) == 1, err.decode()
+    assert f"TCP port {port} on 127.0.0.1 is in use" in lines[0] and "MEDIA_PORT" in lines[0]
+
+
 @pytest.mark.parametrize(("command", "kind"), [("media_worker", "media"), ("recording_worker", "recorder")])
 async def test_a_worker_introduces_itself_and_says_goodbye(
     tmp_path: Path, web: dict[str, Any], udp: socket.socket, command: str, kind: str
