@@ -82,6 +82,12 @@ system_packages() {
     # Chinese pages are looked at too, and letters must be as wide on every machine.
     [ -d /usr/share/fonts/opentype/noto ] || missing="$missing fonts-noto-cjk"
     [ -d /usr/share/fonts/truetype/liberation ] || missing="$missing fonts-liberation"
+    # Networks without UDP are tested in namespaces, which only root can make.
+    if [ "$(id -u)" = 0 ]; then
+        command -v turnserver >/dev/null || missing="$missing coturn"
+        command -v nft >/dev/null || missing="$missing nftables"
+        command -v ip >/dev/null || missing="$missing iproute2"
+    fi
     node_is_new_enough || missing="$missing nodejs npm"
     # shellcheck disable=SC2086 - one word for each package
     [ -z "$missing" ] || install $missing

@@ -78,6 +78,8 @@ class Building:
         self.browser = browser
         self.tabs: list[Tab] = []
         self.errors: list[str] = []
+        self.config: dict[str, Any] = {}
+        """the RTCConfiguration of tabs opened from now on"""
 
     async def enter(self, name: str) -> Tab:
         context = await self.browser.new_context()
@@ -99,6 +101,7 @@ class Building:
         await page.expose_function("call", call)
         await page.goto("http://localhost/")
         self.harness.listeners.append(tab.event)
+        await page.evaluate("config => { state.config = config; }", self.config)
         await tab.run(f"join('{name}')")
         await tab.until("state.pc.subscribe.connectionState", lambda state: state == "connected")
         return tab
