@@ -228,10 +228,12 @@ class PublishConnection:
         section, codec = plan.section, plan.codec
         formats = " ".join(map(str, section.formats)) or "0"
         if codec is None:
-            kind = section.kind if section.kind in ("audio", "video") else "application"
-            protocol = section.protocol if kind != "application" else "UDP/DTLS/SCTP"
-            formats = formats if kind != "application" else "webrtc-datachannel"
-            return sdp_write.AnsweredSection(kind, section.mid, _safe(protocol), formats)
+            if section.kind in ("audio", "video"):
+                return sdp_write.AnsweredSection(section.kind, section.mid, _safe(section.protocol), formats)
+            # Browsers read no data channel's line with the protocol of media, not even a rejected one.
+            return sdp_write.AnsweredSection(
+                "application", section.mid, "UDP/DTLS/SCTP", "webrtc-datachannel"
+            )
         extensions = []
         for uri in (rtp.MID_URI, rtp.TRANSPORT_CC_URI, rtp.AUDIO_LEVEL_URI):
             ident = section.extensions.get(uri)

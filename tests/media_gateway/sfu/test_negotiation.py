@@ -252,6 +252,7 @@ async def test_lines_that_cannot_be_taken_are_rejected_alone(harness: Harness) -
     reply = await harness.call("peer.publish", "ann", generation=1, sdp=text, tracks=tracks)
     answer = SessionDescription.parse(reply["sdp"])
     assert [media.port for media in answer.media] == [9, 0, 0]
+    assert "m=application 0 UDP/DTLS/SCTP webrtc-datachannel\r\n" in reply["sdp"]
     assert "a=group:BUNDLE 0\r\n" in reply["sdp"]
 
 
