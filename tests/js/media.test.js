@@ -4,7 +4,6 @@ import { ChoiceStore } from "../../static/js/room/media/choices.js";
 import { classify } from "../../static/js/room/media/errors.js";
 import { levelOf } from "../../static/js/room/media/level.js";
 import { linesOf, preferCodec } from "../../static/js/room/media/sdp.js";
-import { Watchdog, packetsByTrack } from "../../static/js/room/media/watchdog.js";
 
 const OFFER = [
   "v=0",
@@ -77,37 +76,6 @@ test("the level follows the ear: silence 0, loud 1, between them decibels", () =
   assert.equal(levelOf(tone(1)), 1);
   const [soft, louder] = [levelOf(tone(0.01)), levelOf(tone(0.1))];
   assert.ok(Math.abs(louder - soft - 20 / 50) < 0.01, "ten times the size are 20 dB");
-});
-
-test("a picture that stays away is named, and when all do the connection is made anew, not too often", () => {
-  const dog = new Watchdog();
-  const counts = (/** @type {number} */ a, /** @type {number} */ b) => [{ participant: "a", packets: a }, { participant: "b", packets: b }];
-  assert.deepEqual(dog.look(counts(0, 0), 0), { stalled: {}, heal: false });
-  assert.deepEqual(dog.look(counts(10, 0), 6_000), { stalled: { b: true }, heal: false });
-  assert.deepEqual(dog.look(counts(20, 5), 8_000), { stalled: {}, heal: false });
-  assert.deepEqual(dog.look(counts(20, 5), 15_000), { stalled: { a: true, b: true }, heal: false });
-  assert.equal(dog.look(counts(20, 5), 20_000).heal, true);
-  dog.look(counts(20, 5), 22_000);
-  assert.equal(dog.look(counts(20, 5), 40_000).heal, false, "not again so soon");
-  assert.equal(dog.look(counts(20, 5), 66_000).heal, true);
-  dog.look(counts(20, 5), 68_000);
-  assert.equal(dog.look(counts(20, 5), 120_000).heal, false, "what did not help is tried less often");
-  dog.look(counts(21, 5), 122_000);
-  dog.look(counts(21, 5), 130_000);
-  assert.equal(dog.look(counts(21, 5), 140_000).heal, true, "after pictures came, the patience is new");
-});
-
-test("nobody expected is nobody missing", () => {
-  assert.deepEqual(new Watchdog().look([], 99_000), { stalled: {}, heal: false });
-});
-
-test("packets are counted by track, video alone", () => {
-  const report = /** @type {any} */ (new Map(Object.entries({
-    a: { type: "inbound-rtp", kind: "video", trackIdentifier: "t1", packetsReceived: 7 },
-    b: { type: "inbound-rtp", kind: "audio", trackIdentifier: "t2", packetsReceived: 9 },
-    c: { type: "outbound-rtp", kind: "video", trackIdentifier: "t3", packetsSent: 1 },
-  })));
-  assert.deepEqual([...packetsByTrack(report)], [["t1", 7]]);
 });
 
 test("choices are remembered, wrong or missing ones fall back", (t) => {

@@ -3,7 +3,7 @@ import test from "node:test";
 import { initialState } from "../../static/js/room/state/initial.js";
 import { addMessages } from "../../static/js/room/state/messages.js";
 import { reduce } from "../../static/js/room/state/reduce.js";
-import { handOrder, health, isRecording, may, me, people, peopleByRank, sharers, spotlight } from "../../static/js/room/state/selectors.js";
+import { handOrder, health, isRecording, may, me, people, peopleByRank, sharers, spotlight, troubles } from "../../static/js/room/state/selectors.js";
 import { Store } from "../../static/js/room/state/store.js";
 import { CONFIG, message, participant, roomState } from "./facts.js";
 
@@ -197,4 +197,45 @@ test("the store tells once a task, and only what changed", () => {
   store.dispatch({ type: "event", name: "live", data: { count: 3, started_at: null } });
   tasks.shift()?.();
   assert.deepEqual(counts, [0, 2]);
+});
+
+test("what the server says of a source goes before what the page found; healed, off and paused is no trouble", () => {
+  const noticed = (/** @type {State} */ state) => reduce(state, { type: "noticed", troubles: [{ participant: "bo", source: "camera", hop: "downlink" }] });
+  const hops = (/** @type {State} */ state) => troubles(state).map(({ participant, source, hop }) => `${participant} ${source} ${hop}`);
+  let state = noticed(inRoom());
+  assert.deepEqual(hops(state), ["bo camera downlink"]);
+  assert.equal(noticed(state), state, "the same again changes nothing");
+  state = event(state, "media.trouble", { participant: "bo", source: "camera", hop: "uplink", state: "silent", action: "keyframe" });
+  state = event(state, "media.trouble", { participant: "cy", source: "mic", hop: "downlink", state: "silent", action: "none" });
+  assert.deepEqual(hops(state), ["bo camera uplink", "cy mic downlink"]);
+  assert.deepEqual(hops(event(state, "participant.updated", { participant: participant("cy", { mic: false }) })), ["bo camera uplink"]);
+  assert.deepEqual(hops(event(state, "media.paused", { tracks: [{ participant: "bo", source: "camera", reason: "bandwidth" }] })), ["cy mic downlink"]);
+  assert.deepEqual(hops(event(state, "participant.left", { id: "bo" })), ["cy mic downlink"]);
+  state = event(state, "media.trouble", { participant: "bo", source: "camera", hop: "uplink", state: "healed", action: "keyframe" });
+  state = reduce(state, { type: "noticed", troubles: [] });
+  assert.deepEqual(hops(state), ["cy mic downlink"]);
+  assert.deepEqual(hops(reduce(state, { type: "generation" })), []);
+});
+
+test("of one's own media only what one can do something about is a trouble", () => {
+  const told = (/** @type {string} */ hop) => {
+    const state = event(inRoom(), "media.trouble", { participant: "me", source: "mic", hop, state: "silent", action: "none" });
+    return troubles(reduce(state, { type: "own", change: { mic: true } })).length;
+  };
+  assert.deepEqual(["device", "uplink", "server", "downlink", "player"].map(told), [1, 1, 1, 0, 0]);
+});
+
+test("qualities come as changes and go with the people", () => {
+  let state = event(inRoom(), "media.quality", { participants: { bo: 5, cy: 2 } });
+  state = event(state, "media.quality", { participants: { cy: 4 } });
+  assert.deepEqual(state.quality, { bo: 5, cy: 4 });
+  assert.deepEqual(event(state, "participant.left", { id: "bo" }).quality, { cy: 4 });
+  assert.deepEqual(reduce(state, { type: "in", state: roomState(), now: 0 }).quality, { bo: 5, cy: 4 }, "a return of the same session keeps them");
+});
+
+test("the list of paused pictures is the whole one", () => {
+  const paused = (/** @type {State} */ state, /** @type {string[]} */ ids) => event(state, "media.paused", { tracks: ids.map((id) => ({ participant: id, source: "camera", reason: "bandwidth" })) });
+  const state = paused(paused(inRoom(), ["bo", "cy"]), ["cy"]);
+  assert.deepEqual(state.paused, { "cy camera": true });
+  assert.deepEqual(reduce(state, { type: "generation" }).paused, {});
 });

@@ -26,6 +26,7 @@ import { Sounds } from "./ui/sounds.js";
 import { keepIcons } from "./ui/sprite.js";
 import { Tiles } from "./ui/tiles.js";
 import { Top } from "./ui/top.js";
+import { Troubles } from "./ui/troubles.js";
 import { Wake } from "./ui/wake.js";
 import { wire } from "./wiring.js";
 
@@ -52,12 +53,11 @@ playback.setSpeaker(choices.value.speakerId);
 const setSpeaker = (/** @type {string} */ id) => playback.setSpeaker(id);
 
 const settings = new DeviceFields("settings", { local, choices, sounds, onSpeaker: setSpeaker });
-const controls = new Controls(app, {
-  onSettings: () => {
-    openDialog("settings-dialog", () => settings.show(false));
-    settings.show(true);
-  },
-});
+const openSettings = () => {
+  openDialog("settings-dialog", () => settings.show(false));
+  settings.show(true);
+};
+const controls = new Controls(app, { onSettings: openSettings });
 const prejoin = new Prejoin(app, sounds, setSpeaker);
 new Lobby(app);
 new Top(app);
@@ -65,6 +65,7 @@ new Panel(app);
 new Chat(app, csrf);
 new People(app);
 new End(app);
+new Troubles(app, openSettings);
 const tiles = new Tiles(app);
 const news = new News(app, sounds);
 

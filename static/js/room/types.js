@@ -86,6 +86,51 @@
  * @property {IceServer[]} ice_servers
  * @property {SubscribeOffer | null} subscribe
  *
+ * One picture the page shows.
+ * @typedef {object} Shown
+ * @property {string} participant
+ * @property {"camera" | "screen"} source
+ * @property {number} width device pixels
+ * @property {number} height
+ * @property {0 | 1 | 2} priority 0 one of many, 1 speaker, 2 pinned
+ *
+ * @typedef {"device" | "uplink" | "server" | "downlink" | "player"} Hop where media stopped
+ *
+ * @typedef {object} Trouble
+ * @property {string} participant whose media it is
+ * @property {Source} source
+ * @property {Hop} hop
+ *
+ * @typedef {"none" | "cpu" | "bandwidth" | "other"} Limit why less is sent than could be
+ *
+ * What one layer of one source has sent since the connection began.
+ * @typedef {object} OutStat
+ * @property {Source} source
+ * @property {string | null} rid
+ * @property {number} packets
+ * @property {number} bytes
+ * @property {number} frames
+ * @property {number} width
+ * @property {number} height
+ * @property {Limit} limited
+ * @property {number | null} round_trip_ms
+ *
+ * What has arrived of one source since the connection began.
+ * @typedef {object} InStat
+ * @property {string} participant
+ * @property {Source} source
+ * @property {number} packets
+ * @property {number} lost
+ * @property {number} bytes
+ * @property {number} frames
+ * @property {number} freezes
+ * @property {number} freeze_ms
+ * @property {number} width
+ * @property {number} height
+ * @property {number} samples
+ * @property {number} concealed
+ * @property {number} jitter_ms
+ *
  * What the page is told by the server in `<script id="room-config">`.
  * @typedef {object} RoomConfig
  * @property {string} code

@@ -1,8 +1,8 @@
-import { Watchdog, packetsByTrack } from "./media/watchdog.js";
 import { say, toast } from "./ui/announce.js";
 import { block } from "./ui/dom.js";
 import { isOver } from "./ui/end.js";
 import { deviceWords, refusalWords } from "./ui/words.js";
+import { wireMedia } from "./wiring-media.js";
 
 /**
  * What follows from what: events of the server, the connection and the devices, each to those who must know.
@@ -13,8 +13,7 @@ import { deviceWords, refusalWords } from "./ui/words.js";
  * @import { News } from "./ui/news.js"
  * @import { Prejoin } from "./ui/prejoin.js"
  * @import { Wake } from "./ui/wake.js"
- * @import { Arrival } from "./media/subscriber.js"
- * @import { Phase, State } from "./state/initial.js"
+ * @import { Phase } from "./state/initial.js"
  * @import { Ending } from "./protocol/codes.js"
  * @import { Source } from "./types.js"
  * @typedef {{app: App, playback: Playback, tiles: Tiles, news: News, prejoin: Prejoin, wake: Wake}} Parts
@@ -23,12 +22,11 @@ import { deviceWords, refusalWords } from "./ui/words.js";
 /** @type {Record<Ending, Phase>} */
 const PHASES = { left: "left", protocol: "failed", refused: "refused", not_found: "failed", moved: "moved", ended: "ended" };
 
-const WATCH_EVERY = 2_000;
-
 /** @param {Parts} parts */
 export function wire(parts) {
   wireRoom(parts);
   wireMedia(parts);
+  parts.app.local.on("lost", ({ source, replaced }) => onDeviceLost(parts.app, source, replaced));
   wirePage(parts);
   start(parts);
 }
@@ -37,6 +35,8 @@ export function wire(parts) {
 function wireRoom({ app, news, wake, prejoin }) {
   const { room, store, media } = app;
   room.on("event", ({ type, data }) => {
+    const isStale = type === "media.paused" && data.generation !== media.generation;
+    if (isStale) return;
     const before = store.state;
     store.dispatch({ type: "event", name: type, data });
     news.take(type, data, before);
@@ -79,53 +79,6 @@ function wireRoom({ app, news, wake, prejoin }) {
     store.dispatch({ type: "phase", phase: "prejoin" });
     prejoin.showProblem(refusalWords(error));
   });
-}
-
-/** @param {Parts} parts */
-function wireMedia({ app, playback, tiles }) {
-  const { local, media, store } = app;
-  const watchdog = new Watchdog();
-  /** @type {Map<string, Arrival>} */
-  let arrivals = new Map();
-  local.on("changed", () => {
-    const { micOn: mic, cameraOn: camera, screenOn: screen, micError, cameraError } = local;
-    store.dispatch({ type: "own", change: { mic, camera, screen, micError, cameraError } });
-  });
-  local.on("lost", ({ source, replaced }) => onDeviceLost(app, source, replaced));
-  media.on("state", (state) => {
-    performance.mark(`media-${state}`);
-    store.dispatch({ type: "media", media: state });
-    if (state !== "connected") watchdog.forget();
-  });
-  media.on("arrivals", (now) => {
-    arrivals = now;
-    playback.sync(now, store.state.you?.id ?? null);
-    tiles.setArrivals(now);
-    /** @type {Record<string, Source[]>} */
-    const arriving = {};
-    for (const { participant, source } of now.values()) (arriving[participant] ??= []).push(source);
-    store.dispatch({ type: "arriving", arriving });
-  });
-  setInterval(async () => {
-    if (store.state.phase !== "in" || media.state !== "connected") return;
-    const [, report] = await media.stats();
-    if (!report) return;
-    const packets = packetsByTrack(report);
-    const counts = camerasExpected(store.state).map((participant) => ({
-      participant,
-      packets: packets.get(arrivals.get(`${participant} camera`)?.track.id ?? "") ?? 0,
-    }));
-    const { stalled, heal } = watchdog.look(counts, performance.now());
-    if (JSON.stringify(stalled) !== JSON.stringify(store.state.stalled)) store.dispatch({ type: "stalled", stalled });
-    if (heal) media.reset("no picture arrives");
-  }, WATCH_EVERY);
-}
-
-/** Whose camera picture should be here. @param {State} state */
-function camerasExpected({ participants, you }) {
-  return Object.values(participants)
-    .filter(({ id, camera, connected }) => camera && connected && id !== you?.id)
-    .map(({ id }) => id);
 }
 
 /** @param {App} app @param {Source} source @param {boolean} replaced */

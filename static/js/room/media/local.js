@@ -17,6 +17,9 @@ import { DeviceFailure, cameraConstraints, listDevices, micConstraints, openBoth
  * }} LocalEvents
  */
 
+/** What the encoder should take care of (W3C mst-content-hint). @type {Record<Source, string>} */
+const HINTS = { mic: "speech", camera: "", screen: "detail", screen_audio: "music" };
+
 /** @extends {Emitter<LocalEvents>} */
 export class LocalMedia extends Emitter {
   /** @type {Record<Source, MediaStreamTrack | null>} */
@@ -112,10 +115,8 @@ export class LocalMedia extends Emitter {
         if (error instanceof DeviceFailure && ["blocked", "dismissed"].includes(error.code)) return false;
         throw error;
       }
-      const [video] = stream.getVideoTracks();
-      video.contentHint = "detail";
       this.#put("screen_audio", stream.getAudioTracks()[0] ?? null);
-      this.#put("screen", video);
+      this.#put("screen", stream.getVideoTracks()[0]);
       this.emit("changed", undefined);
       return true;
     });
@@ -173,7 +174,10 @@ export class LocalMedia extends Emitter {
     const before = this.tracks[source];
     if (before === track) return;
     this.tracks[source] = track;
-    if (track) track.onended = () => this.#onEnded(source, track);
+    if (track) {
+      track.onended = () => this.#onEnded(source, track);
+      track.contentHint = HINTS[source];
+    }
     this.emit("track", { source, track });
     if (before) {
       before.onended = null;

@@ -3,6 +3,7 @@ import { Emitter } from "../emitter.js";
 /**
  * Plays the others' microphones and shared sound: one audio element each, all on the chosen speaker.
  * @import { Arrival } from "./subscriber.js"
+ * @import { Source } from "../types.js"
  */
 
 /** @extends {Emitter<{blocked: boolean}>} `blocked`: the browser wants a click before it plays */
@@ -49,6 +50,21 @@ export class Playback extends Emitter {
   resume() {
     this.#setBlocked(false);
     for (const { element } of this.#playing.values()) this.#play(element);
+  }
+
+  /** What stands still is set going again, unless the browser waits for a click. */
+  check() {
+    if (this.#blocked) return;
+    for (const { element } of this.#playing.values()) if (element.paused) this.#play(element);
+  }
+
+  /** The sound arrives and is not heard: begins anew with it. @param {string} participant @param {Source} source */
+  replay(participant, source) {
+    const playing = this.#playing.get(`${participant} ${source}`);
+    if (!playing) return;
+    const { element, arrival } = playing;
+    element.srcObject = new MediaStream([arrival.track]);
+    this.#play(element);
   }
 
   /** @param {HTMLAudioElement} element */

@@ -1,26 +1,30 @@
+import { Encodings } from "./encodings.js";
+import { firstEncodings, isPicture } from "./layers.js";
 import { preferCodec } from "./sdp.js";
 
 /**
  * The connection that sends. The browser offers; one offer is in flight at a time.
  *
  * Microphone and camera have their line from the start, with or without a device behind it, so that switching them
- * on is `replaceTrack` and no negotiation. Screen and its sound get theirs when they are shared.
+ * on is `replaceTrack` and no negotiation. Screen and its sound get theirs when they are shared. Pictures go out in
+ * several sizes (layers.js) where the server takes them; where it does not, the browser keeps the first encoding only,
+ * which then becomes the full picture.
  *
  * @import { IceServer, Source } from "../types.js"
+ * @import { Mask } from "./layers.js"
+ * @import { Published } from "./stats.js"
  * @typedef {(data: {generation: number, sdp: string, tracks: {mid: string, source: Source}[]}) => Promise<{sdp: string}>} Publish
  */
 
-/** @type {Record<Source, {kind: "audio" | "video", encoding: RTCRtpEncodingParameters}>} */
-const LINES = {
-  mic: { kind: "audio", encoding: { maxBitrate: 48_000, priority: "high", networkPriority: "high" } },
-  camera: { kind: "video", encoding: { maxBitrate: 1_700_000, maxFramerate: 30 } },
-  screen: { kind: "video", encoding: { maxBitrate: 2_500_000, maxFramerate: 15 } },
-  screen_audio: { kind: "audio", encoding: { maxBitrate: 96_000 } },
-};
+/** In front where the browser has it: RED repeats the sound of the packet before, so that a lost one is not heard. */
+const FIRST_CODEC = { audio: "audio/opus", video: "video/VP8" };
+const REDUNDANT = "audio/red";
 
 export class Publisher {
   /** @type {Map<Source, RTCRtpTransceiver>} */
   #transceivers = new Map();
+  /** @type {Map<Source, Encodings>} */
+  #encodings = new Map();
   #generation = 0;
   #negotiating = false;
   #again = false;
@@ -36,19 +40,31 @@ export class Publisher {
     this.pc.onconnectionstatechange = () => onState(this.pc.connectionState);
     this.#line("mic");
     this.#line("camera");
+    /** What should not wait for the server (docs/protocol.md section 1.10); refused, it closes. */
+    this.channel = this.pc.createDataChannel("plenum", { ordered: false, maxRetransmits: 0 });
+  }
+
+  /** Which m-line carries what. @returns {Map<string, Published>} by mid */
+  get lines() {
+    return new Map(
+      [...this.#transceivers].map(([source, { mid, sender }]) => [mid ?? "", { source, isLayered: sender.getParameters().encodings.length > 1 }]),
+    );
+  }
+
+  /** Layers of a picture that are sent now, lowest first; empty without a line. @param {"camera" | "screen"} source */
+  activeLayers(source) {
+    return this.#encodings.get(source)?.active ?? [];
   }
 
   /** @param {Source} source */
   #line(source) {
     const known = this.#transceivers.get(source);
     if (known) return known;
-    const { kind, encoding } = LINES[source];
-    const transceiver = this.pc.addTransceiver(kind, { direction: "sendonly", sendEncodings: [encoding] });
-    if (kind === "video" && transceiver.setCodecPreferences) {
-      const codecs = RTCRtpSender.getCapabilities("video")?.codecs ?? [];
-      transceiver.setCodecPreferences(preferCodec(codecs, "video/VP8"));
-    }
+    const kind = isPicture(source) ? "video" : "audio";
+    const transceiver = this.pc.addTransceiver(kind, { direction: "sendonly", sendEncodings: firstEncodings(source) });
+    preferCodecs(transceiver, kind, source);
     this.#transceivers.set(source, transceiver);
+    if (isPicture(source)) this.#encodings.set(source, new Encodings(transceiver.sender, source));
     return transceiver;
   }
 
@@ -65,22 +81,39 @@ export class Publisher {
     const direction = track || source === "mic" || source === "camera" ? "sendonly" : "inactive";
     const turned = transceiver.direction !== direction;
     if (turned) transceiver.direction = direction;
-    if (source === "screen" && track) await this.#keepLegible(transceiver.sender);
+    if (track) await this.#adjust([this.#encodings.get(source)?.follow()]);
     if ((isNew || turned) && this.#generation) await this.#negotiate();
   }
 
-  /** A slide that is sharp at 5 frames a second is read; one that is blurred at 15 is not. @param {RTCRtpSender} sender */
-  async #keepLegible(sender) {
-    const parameters = sender.getParameters();
-    if (parameters.encodings.length === 0) return;
-    parameters.degradationPreference = "maintain-resolution";
-    await sender.setParameters(parameters);
+  /** The server says which layers somebody watches. @param {Source} source @param {Mask} watched */
+  async watch(source, watched) {
+    await this.#adjust([this.#encodings.get(source)?.watch(watched)]);
+  }
+
+  /** A window that is shared was resized, a phone was turned: sizes follow. */
+  async follow() {
+    await this.#adjust([...this.#encodings.values()].map((encodings) => encodings.follow()));
+  }
+
+  /** A picture in a size that is not the best is still a picture: nothing ends by it. @param {(Promise<void> | undefined)[]} changes */
+  async #adjust(changes) {
+    for (const result of await Promise.allSettled(changes)) {
+      const isLate = this.pc.signalingState === "closed";
+      if (result.status === "rejected" && !isLate) console.error("the sizes of a picture could not be changed", result.reason);
+    }
   }
 
   /** @param {number} generation @param {IceServer[]} iceServers */
   async connect(generation, iceServers) {
     this.#generation = generation;
     if (iceServers.length > 0) this.pc.setConfiguration({ ...this.pc.getConfiguration(), iceServers });
+    await this.#negotiate();
+  }
+
+  /** Looks for a new path; what is sent goes on as soon as there is one. */
+  async restartIce() {
+    if (!this.#generation || this.pc.signalingState === "closed") return;
+    this.pc.restartIce();
     await this.#negotiate();
   }
 
@@ -111,10 +144,19 @@ export class Publisher {
     const answer = await this.publish({ generation: this.#generation, sdp, tracks });
     if (this.pc.signalingState === "closed") return;
     await this.pc.setRemoteDescription({ type: "answer", sdp: answer.sdp });
+    await this.follow(); // the answer may have left one encoding of three
   }
 
   close() {
     this.pc.onconnectionstatechange = null;
     this.pc.close();
   }
+}
+
+/** @param {RTCRtpTransceiver} transceiver @param {"audio" | "video"} kind @param {Source} source */
+function preferCodecs(transceiver, kind, source) {
+  if (!transceiver.setCodecPreferences) return;
+  const codecs = RTCRtpSender.getCapabilities(kind)?.codecs ?? [];
+  const plain = preferCodec(codecs, FIRST_CODEC[kind]);
+  transceiver.setCodecPreferences(source === "mic" ? preferCodec(plain, REDUNDANT) : plain);
 }

@@ -1,12 +1,14 @@
 import { Emitter } from "../emitter.js";
 import { ReconnectPolicy } from "../protocol/policy.js";
 import { isProtocolError } from "../protocol/codes.js";
+import { DataPath } from "./data.js";
 import { Publisher } from "./publisher.js";
 import { Subscriber } from "./subscriber.js";
 
 /**
  * Keeps the two peer connections of docs/protocol.md section 1.8 alive while one is in the room: connects, answers
- * offers, and when something failed begins anew with a new generation. Says honestly how it stands.
+ * offers, looks for a new path when one is lost (ICE restart), and when that does not help begins anew with a new
+ * generation. Says honestly how it stands.
  *
  * @import { Room } from "../protocol/room.js"
  * @import { LocalMedia } from "./local.js"
@@ -16,13 +18,16 @@ import { Subscriber } from "./subscriber.js";
  * @typedef {{publisher: Publisher, subscriber: Subscriber}} Pair
  */
 
-/** A path that is gone this long will hardly come back by itself; a new one takes a quarter of a second. */
+/** What a new path is given before new connections are made, which take a quarter of a second. */
 const DISCONNECTED_LIMIT = 3_000;
 const CONNECT_LIMIT = 10_000;
+const RESTART_PAUSE = 3_000;
+/** The server's offer that follows `media.restart`. */
+const RESUME_LIMIT = 3_000;
 /** A media worker is restarted within seconds, so it is asked more often than a web server that is away. */
 const RETRY = new ReconnectPolicy({ steps: [0, 300, 700, 1000, 1000, 1000, 2000], steady: 4000 });
 
-/** @extends {Emitter<{state: MediaState, arrivals: Map<string, Arrival>}>} */
+/** @extends {Emitter<{state: MediaState, arrivals: Map<string, Arrival>, generation: number}>} */
 export class MediaSession extends Emitter {
   /** @type {MediaState} */
   state = "idle";
@@ -33,10 +38,11 @@ export class MediaSession extends Emitter {
   #failures = 0;
   #attempt = 0;
   #isFresh = false; // the pair was made and nothing was negotiated on it
+  #restartedAt = -Infinity;
   /** @type {SubscribeOffer[]} offers of a generation whose response is still on its way */
   #early = [];
-  /** @type {Record<"retry" | "limit", ReturnType<typeof setTimeout> | undefined>} */
-  #timers = { retry: undefined, limit: undefined };
+  /** @type {Record<"retry" | "limit" | "resume", ReturnType<typeof setTimeout> | undefined>} */
+  #timers = { retry: undefined, limit: undefined, resume: undefined };
 
   /**
    * @param {Room} room
@@ -48,6 +54,7 @@ export class MediaSession extends Emitter {
     this.room = room;
     this.local = local;
     this.policy = policy;
+    this.data = new DataPath((message) => room.sendData(message));
     local.on("track", ({ source, track }) => this.#send(source, track));
   }
 
@@ -60,7 +67,9 @@ export class MediaSession extends Emitter {
   start() {
     this.#wanted = true;
     this.#failures = 0;
-    this.#connect(this.generation === 0 ? "connecting" : "reconnecting");
+    const isKept = ["connected", "disconnected"].includes(this.pair?.publisher.pc.connectionState ?? "");
+    if (this.pair && isKept) this.#resume(this.pair);
+    else this.#connect(this.generation === 0 ? "connecting" : "reconnecting");
   }
 
   /** The signalling went away: what flows may go on, nothing new is tried until `start`. */
@@ -73,6 +82,7 @@ export class MediaSession extends Emitter {
     this.#wanted = false;
     this.#attempt++;
     this.pause();
+    clearTimeout(this.#timers.resume);
     this.#closePair();
     this.#setState("idle");
   }
@@ -86,17 +96,55 @@ export class MediaSession extends Emitter {
 
   /** @param {string} type @param {any} data an event of the room protocol */
   takeEvent(type, data) {
+    const isOurs = data.generation === this.generation;
     if (type === "media.reset") this.reset(`the server asked for it (${data.reason})`);
     else if (type === "media.offer") this.#takeOffer(data);
-    else if (type === "media.state" && data.generation === this.generation && data.state === "failed") {
-      this.reset(`the server lost the ${data.pc} connection`);
+    else if (type === "media.layers" && isOurs) this.#pair?.publisher.watch(data.source, data.active);
+    else if (type === "media.state" && isOurs && data.state === "failed") this.reset(`the server lost the ${data.pc} connection`);
+    else if (type === "media.state" && isOurs && data.state === "disconnected") this.restartIce(`the server hears nothing on the ${data.pc} connection`);
+    else if (type === "data.message") this.data.take(data);
+  }
+
+  /**
+   * Looks for a new path on both connections; what flows goes on meanwhile. At most once in three seconds.
+   * @param {string} why for the console
+   * @returns {boolean} whether it was begun
+   */
+  restartIce(why) {
+    const pair = this.#pair;
+    const isEarly = Date.now() - this.#restartedAt < RESTART_PAUSE;
+    if (!this.#wanted || !pair || this.#isFresh || isEarly || !this.room.connection.isOpen) return false;
+    this.#restartedAt = Date.now();
+    console.info("media looks for a new path:", why);
+    pair.publisher.restartIce();
+    if (pair.subscriber.pc.connectionState !== "new") this.#askForRestart();
+    return true;
+  }
+
+  async #askForRestart() {
+    try {
+      await this.room.mediaRestart({ generation: this.generation });
+    } catch (error) {
+      // The limit that runs, or the server's `media.reset`, leads to new connections where this was of no use.
+      if (!isProtocolError(error)) throw error;
+      console.info(`media.restart: ${error.code}`);
     }
+  }
+
+  /** Sizes that are sent follow what is captured. */
+  follow() {
+    return this.#pair?.publisher.follow();
   }
 
   /** @returns {Promise<RTCStatsReport[]>} of publish and subscribe; empty when there is no connection */
   async stats() {
     if (!this.#pair) return [];
     return Promise.all([this.#pair.publisher.pc.getStats(), this.#pair.subscriber.pc.getStats()]);
+  }
+
+  /** The connections as they stand, null while nothing was negotiated on them. @returns {Pair | null} */
+  get pair() {
+    return this.#isFresh ? null : this.#pair;
   }
 
   /** @param {SubscribeOffer} offer */
@@ -111,7 +159,9 @@ export class MediaSession extends Emitter {
     if (this.#pair && this.#isFresh) return this.#pair;
     this.#closePair();
     this.#isFresh = true;
-    return (this.#pair = this.#makePair());
+    this.#pair = this.#makePair();
+    this.data.use(this.#pair.publisher.channel);
+    return this.#pair;
   }
 
   /** @returns {Pair} */
@@ -151,6 +201,33 @@ export class MediaSession extends Emitter {
     pair?.publisher.setTrack(source, track).catch((error) => this.#onPairError(pair, error));
   }
 
+  /**
+   * The signalling was away and came back, the media perhaps never left: only what was missed is brought in, by a new
+   * offer of the server, and a new path is looked for in case the network is another one. When the server does not
+   * know these connections any more, new ones are made.
+   * @param {Pair} pair
+   */
+  async #resume(pair) {
+    this.pause();
+    const attempt = ++this.#attempt;
+    const { version } = pair.subscriber;
+    const isDue = () => attempt === this.#attempt && pair === this.#pair && this.#wanted;
+    try {
+      this.#restartedAt = Date.now();
+      await this.room.mediaRestart({ generation: this.generation });
+      if (!isDue()) return;
+      this.#onPeerState(pair);
+      pair.publisher.restartIce();
+      if (version < 0) return; // nobody has sent anything yet: there may be nothing to offer
+      this.#timers.resume = setTimeout(() => {
+        if (isDue() && pair.subscriber.version === version) this.#connect("reconnecting");
+      }, RESUME_LIMIT);
+    } catch (error) {
+      if (!isProtocolError(error)) throw error;
+      if (isDue() && error.code !== "offline") this.#connect("reconnecting");
+    }
+  }
+
   /** @param {MediaState} state what is shown while it lasts */
   async #connect(state) {
     this.pause();
@@ -169,6 +246,7 @@ export class MediaSession extends Emitter {
     if (attempt !== this.#attempt || pair !== this.#pair) return;
     this.#isFresh = false;
     this.generation = reply.generation;
+    this.emit("generation", reply.generation);
     pair.subscriber.configure(reply.ice_servers ?? []);
     if (reply.subscribe) pair.subscriber.takeOffer(reply.subscribe);
     for (const offer of this.#early.splice(0)) {
@@ -208,6 +286,7 @@ export class MediaSession extends Emitter {
 
   #onDisconnected() {
     this.#setState("reconnecting");
+    this.restartIce("a connection is interrupted");
     clearTimeout(this.#timers.limit);
     this.#timers.limit = setTimeout(() => this.#fail("the path is gone", false), DISCONNECTED_LIMIT);
   }

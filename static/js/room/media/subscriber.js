@@ -4,14 +4,15 @@ import { linesOf } from "./sdp.js";
  * The connection that receives. The server offers; each offer is answered once, in order.
  *
  * @import { IceServer, Source, SubscribeOffer } from "../types.js"
- * @typedef {{participant: string, source: Source, track: MediaStreamTrack, receiver: RTCRtpReceiver}} Arrival
+ * @typedef {{participant: string, source: Source, mid: string, track: MediaStreamTrack, receiver: RTCRtpReceiver}} Arrival
  * @typedef {(data: {version: number, sdp: string}) => Promise<unknown>} Answer
  */
 
 export class Subscriber {
   /** "<participant> <source>" → what arrives. @type {Map<string, Arrival>} */
   arrivals = new Map();
-  #version = -1;
+  /** Of the last offer that was taken. */
+  version = -1;
   /** @type {Promise<void>} */
   #queue = Promise.resolve();
 
@@ -48,8 +49,8 @@ export class Subscriber {
 
   /** @param {SubscribeOffer} offer */
   async #takeOffer({ version, sdp }) {
-    if (version <= this.#version || this.pc.signalingState === "closed") return;
-    this.#version = version;
+    if (version <= this.version || this.pc.signalingState === "closed") return;
+    this.version = version;
     await this.pc.setRemoteDescription({ type: "offer", sdp });
     await this.pc.setLocalDescription(await this.pc.createAnswer());
     const answered = this.answer({ version, sdp: this.pc.localDescription?.sdp ?? "" });
@@ -68,7 +69,7 @@ export class Subscriber {
       const key = `${participant} ${source}`;
       const known = this.arrivals.get(key);
       // The same object for the same track, so that nothing that plays is touched.
-      arrivals.set(key, known?.track === receiver.track ? known : { participant, source, track: receiver.track, receiver });
+      arrivals.set(key, known?.track === receiver.track ? known : { participant, source, mid, track: receiver.track, receiver });
     }
     this.arrivals = arrivals;
     this.onArrivals(arrivals);

@@ -5,7 +5,7 @@ import { isProtocolError } from "./codes.js";
  * The room protocol: joining, coming back, and one method a request. No DOM.
  * @import { Connection, ConnectionStatus } from "./connection.js"
  * @import { ResumeStore } from "./resume.js"
- * @import { RoomState, Source, Participant, Message, Recording, MediaConnected } from "../types.js"
+ * @import { RoomState, Source, Participant, Message, Recording, MediaConnected, Shown, OutStat, InStat } from "../types.js"
  *
  * @typedef {{name?: string, mic: boolean, camera: boolean}} JoinWish
  * @typedef {{
@@ -162,4 +162,16 @@ export class Room extends Emitter {
 
   /** @param {{generation: number, version: number, sdp: string}} data */
   mediaAnswer(data) { return this.connection.request("media.answer", data); }
+
+  /** @param {{generation: number, tracks: Shown[]}} data */
+  mediaView(data) { return this.connection.request("media.view", data); }
+
+  /** @param {{generation: number, publish: OutStat[], subscribe: InStat[]}} data */
+  mediaReport(data) { return this.connection.request("media.report", data); }
+
+  /** @param {{generation: number}} data */
+  mediaRestart(data) { return this.connection.request("media.restart", data, { limit: 4_000 }); }
+
+  /** @param {{topic: string, body: unknown}} data */
+  sendData(data) { return this.connection.request("data.send", data); }
 }

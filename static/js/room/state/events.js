@@ -1,17 +1,24 @@
 /**
  * One reducer for each event of docs/protocol.md section 1.6: (state, the event's data) → new state.
  * @import { State } from "./initial.js"
- * @import { Participant, Message, RoomState, Recording, Welcome, Live, Source } from "../types.js"
+ * @import { Participant, Message, RoomState, Recording, Welcome, Live, Source, Trouble } from "../types.js"
  */
 import { addMessages } from "./messages.js";
 
 /**
- * @param {State["participants"]} participants
+ * @template T
+ * @param {Record<string, T>} record
  * @param {string} id
+ * @returns {Record<string, T>}
  */
-function without(participants, id) {
-  const { [id]: _gone, ...rest } = participants;
+function without(record, id) {
+  const { [id]: _gone, ...rest } = record;
   return rest;
+}
+
+/** @param {{participant: string, source: Source}} track */
+export function trackKey({ participant, source }) {
+  return `${participant} ${source}`;
 }
 
 /** @param {State} state @param {Participant} participant @returns {State} */
@@ -44,7 +51,10 @@ export function enter(state, room) {
     },
     recording: room.recording,
     speakers: [],
-    stalled: {},
+    noticed: {},
+    told: {},
+    paused: same ? state.paused : {},
+    quality: same ? state.quality : {},
     pinned: same ? state.pinned : null,
     ending: null,
   };
@@ -94,6 +104,7 @@ export const EVENTS = {
     participants: without(state.participants, id),
     speakers: state.speakers.filter((speaker) => speaker !== id),
     pinned: state.pinned === id ? null : state.pinned,
+    quality: without(state.quality, id),
   }),
 
   /** @param {State} state @param {{message: Message}} data */
@@ -120,6 +131,19 @@ export const EVENTS = {
 
   /** @param {State} state @param {{reason: string, url: string | null}} data */
   "session.ended": (state, { reason, url }) => ({ ...state, phase: "ended", ending: { reason, by: "", url: url ?? "" } }),
+
+  /** @param {State} state @param {{participants: Record<string, number>}} data changes only */
+  "media.quality": (state, { participants }) => ({ ...state, quality: { ...state.quality, ...participants } }),
+
+  /** @param {State} state @param {{tracks: {participant: string, source: Source}[]}} data all of them */
+  "media.paused": (state, { tracks }) => ({ ...state, paused: Object.fromEntries(tracks.map((track) => [trackKey(track), true])) }),
+
+  /** @param {State} state @param {Trouble & {state: "silent" | "healed"}} data */
+  "media.trouble": (state, { participant, source, hop, state: now }) => {
+    const key = trackKey({ participant, source });
+    const told = now === "silent" ? { ...state.told, [key]: { participant, source, hop } } : without(state.told, key);
+    return { ...state, told };
+  },
 
   /** @param {State} state @param {{participants: string[]}} data */
   "speaker.changed": (state, { participants }) => ({

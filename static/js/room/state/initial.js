@@ -1,7 +1,7 @@
 /**
  * Everything the page knows, in one object that is never changed in place.
  *
- * @import { Participant, Message, Recording, Live, MeetingFacts, You, RoomConfig, Source } from "../types.js"
+ * @import { Participant, Message, Recording, Live, MeetingFacts, You, RoomConfig, Source, Trouble } from "../types.js"
  * @import { ConnectionStatus } from "../protocol/connection.js"
  *
  * @typedef {"prejoin" | "joining" | "lobby" | "in" | "left" | "removed" | "refused" | "ended" | "moved" | "failed"} Phase
@@ -47,7 +47,10 @@
  * @property {number} clockSkew server's clock minus ours, milliseconds
  * @property {OwnMedia} own
  * @property {Record<string, Source[]>} arriving participant id → sources whose packets should be here
- * @property {Record<string, boolean>} stalled participant id → the picture that should be here does not come
+ * @property {Record<string, Trouble>} noticed "<participant> <source>" → what this page found amiss
+ * @property {Record<string, Trouble>} told the same, found by the server
+ * @property {Record<string, true>} paused "<participant> <source>" → shown, but the line has no room for it
+ * @property {Record<string, number>} quality participant id → 1 (worst) to 5
  * @property {Panel} panel
  * @property {View} view
  * @property {string | null} pinned participant id that is shown large
@@ -87,7 +90,10 @@ export function initialState(config, title) {
     clockSkew: 0,
     own: { mic: false, camera: false, screen: false, micError: null, cameraError: null },
     arriving: {},
-    stalled: {},
+    noticed: {},
+    told: {},
+    paused: {},
+    quality: {},
     panel: null,
     view: "grid",
     pinned: null,

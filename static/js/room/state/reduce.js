@@ -1,6 +1,6 @@
 /**
  * @import { State, OwnMedia, Panel, View, MediaState, Phase, Ending } from "./initial.js"
- * @import { RoomState, Message, Source } from "../types.js"
+ * @import { RoomState, Message, Source, Trouble } from "../types.js"
  * @import { ConnectionStatus } from "../protocol/connection.js"
  *
  * @typedef {{type: "event", name: string, data: any}
@@ -12,13 +12,14 @@
  *   | {type: "own", change: Partial<OwnMedia>}
  *   | {type: "name", name: string}
  *   | {type: "arriving", arriving: Record<string, Source[]>}
- *   | {type: "stalled", stalled: Record<string, boolean>}
+ *   | {type: "noticed", troubles: Trouble[]}
+ *   | {type: "generation"}
  *   | {type: "history", messages: Message[], hasMore: boolean}
  *   | {type: "panel", panel: Panel}
  *   | {type: "view", view: View}
  *   | {type: "pin", id: string | null}} Action
  */
-import { EVENTS, enter } from "./events.js";
+import { EVENTS, enter, trackKey } from "./events.js";
 import { addMessages } from "./messages.js";
 
 /**
@@ -48,8 +49,13 @@ export function reduce(state, action) {
       return { ...state, ownName: action.name };
     case "arriving":
       return { ...state, arriving: action.arriving };
-    case "stalled":
-      return { ...state, stalled: action.stalled };
+    case "noticed": {
+      const noticed = Object.fromEntries(action.troubles.map((trouble) => [trackKey(trouble), trouble]));
+      return sameTroubles(noticed, state.noticed) ? state : { ...state, noticed };
+    }
+    case "generation":
+      // What was said of connections that are gone says nothing of the new ones.
+      return { ...state, noticed: {}, told: {}, paused: {} };
     case "history":
       return {
         ...state,
@@ -70,4 +76,10 @@ export function reduce(state, action) {
     case "pin":
       return { ...state, pinned: action.id };
   }
+}
+
+/** @param {Record<string, Trouble>} a @param {Record<string, Trouble>} b */
+function sameTroubles(a, b) {
+  const keys = Object.keys(a);
+  return keys.length === Object.keys(b).length && keys.every((key) => a[key].hop === b[key]?.hop);
 }

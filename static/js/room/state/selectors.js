@@ -1,7 +1,7 @@
 /**
  * Questions to the state. Pure; results that are lists are made anew, so use `watch` with a part of the state.
  * @import { State } from "./initial.js"
- * @import { Participant } from "../types.js"
+ * @import { Participant, Trouble } from "../types.js"
  */
 
 /** @param {State} state @param {string} capability a name of meetings/permissions, "chat.send" */
@@ -75,4 +75,29 @@ export function health(state) {
   if (state.media === "reconnecting" || state.media === "unavailable") return "media-away";
   if (state.media === "connected") return "connected";
   return "media-connecting";
+}
+
+/**
+ * Media that should be there and is not, each once; what the server says, which sees both ends, goes before what the page
+ * found. What was switched off or paused meanwhile is no trouble; whether somebody fails to receive us is theirs to know.
+ * @param {State} state
+ * @returns {Trouble[]}
+ */
+export function troubles(state) {
+  return Object.entries({ ...state.noticed, ...state.told })
+    .filter(([key, trouble]) => !state.paused[key] && isOn(state, trouble) && concernsUs(state, trouble))
+    .map(([, trouble]) => trouble);
+}
+
+/** @param {State} state @param {Trouble} trouble */
+function concernsUs({ you }, { participant, hop }) {
+  return participant !== you?.id || hop === "device" || hop === "uplink" || hop === "server";
+}
+
+/** Whether this source should be there at all. @param {State} state @param {{participant: string, source: import("../types.js").Source}} track */
+export function isOn({ participants, you, own }, { participant, source }) {
+  const person = participants[participant];
+  if (!person?.connected) return false;
+  const flags = participant === you?.id ? own : person;
+  return source === "screen_audio" ? flags.screen : flags[source];
 }

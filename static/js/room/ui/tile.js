@@ -1,7 +1,7 @@
 import { createIcon } from "../../portal/icon.js";
 import { hue, initials } from "../../portal/faces.js";
 import { fill, h, setAttribute, setIcon, setText } from "./dom.js";
-import { tileName } from "./words.js";
+import { qualityWords, tileName } from "./words.js";
 
 /**
  * One picture: a person, or a screen somebody shares.
@@ -14,11 +14,15 @@ import { tileName } from "./words.js";
  *   isSpeaking: boolean,
  *   isLarge: boolean,
  *   isPinned: boolean,
- *   isStalled: boolean,
+ *   trouble: TileTrouble | null,
+ *   quality: number | null,
  *   hand: number | null,
  *   track: MediaStreamTrack | null,
- * }} TileFacts `track`: the picture, null when there is none to show
+ * }} TileFacts `track`: the picture, null when there is none to show; `quality`: of the connection, 1 to 5
+ * @typedef {{kind: "paused" | "picture" | "sound", words: string, icon: string}} TileTrouble
  */
+
+const SIGNALS = ["signal-zero", "signal-low", "signal-medium", "signal-high", "signal"];
 
 let sawFirstFrame = false;
 
@@ -36,6 +40,7 @@ export class Tile {
     this.mic = h("span", { class: "tile-mic" }, createIcon("mic", "s"));
     this.words = h("span", { class: "tile-words" });
     this.hand = h("span", { class: "tile-hand", hidden: true }, createIcon("hand", "s"), h("span"));
+    this.signal = h("span", { class: "tile-signal", role: "img", hidden: true }, createIcon("signal", "s"));
     this.trouble = h("span", { class: "tile-trouble", hidden: true }, createIcon("wifi-off", "s"), h("span"));
     this.pin = h("button", { class: "tile-pin", type: "button", click: () => onPin(participantId) }, createIcon("maximize", "s"));
     this.element = h(
@@ -44,7 +49,7 @@ export class Tile {
       this.face,
       this.video,
       h("div", { class: "tile-badges" }, this.trouble, this.hand),
-      h("div", { class: "tile-name" }, source === "camera" ? this.mic : createIcon("monitor-up", "s"), this.words),
+      h("div", { class: "tile-name" }, source === "camera" ? this.mic : createIcon("monitor-up", "s"), this.words, this.signal),
       this.pin,
     );
   }
@@ -67,9 +72,8 @@ export class Tile {
     dataset.state = this.#state(facts);
     this.hand.hidden = hand === null || isScreen;
     if (hand !== null) setText(/** @type {Element} */ (this.hand.lastElementChild), String(hand));
-    const trouble = this.#trouble(facts);
-    this.trouble.hidden = trouble === "";
-    setText(/** @type {Element} */ (this.trouble.lastElementChild), trouble);
+    const trouble = this.#showTrouble(facts);
+    this.#showQuality(facts.quality);
     setAttribute(this.pin, "aria-label", fill(isPinned ? gettext("Show %(name)s no longer large") : gettext("Show %(name)s large"), { name: participant.name }));
     setIcon(this.pin, isPinned ? "minimize" : "maximize");
     setAttribute(this.element, "aria-label", this.#label(name, facts, trouble));
@@ -93,12 +97,21 @@ export class Tile {
     this.element.remove();
   }
 
-  /** @param {TileFacts} facts @returns {"video" | "waiting" | "avatar" | "stalled" | "lost"} */
-  #state({ participant, isStalled, track }) {
+  /** The picture is there and does not play: begins anew with it. */
+  replay() {
+    const { srcObject } = this.video;
+    this.video.srcObject = null;
+    this.video.srcObject = srcObject;
+    this.#play();
+  }
+
+  /** @param {TileFacts} facts @returns {"video" | "waiting" | "avatar" | "stalled" | "paused" | "lost"} */
+  #state({ participant, trouble, track }) {
     if (!participant.connected) return "lost";
-    if (isStalled) return "stalled";
     if (!track && !this.#isSent(participant)) return "avatar";
-    return this.#hasPicture ? "video" : "waiting";
+    if (trouble?.kind === "picture") return "stalled";
+    if (!this.#hasPicture) return "waiting"; // the face stands there
+    return trouble?.kind === "paused" ? "paused" : "video";
   }
 
   /** @param {Participant} participant */
@@ -106,10 +119,24 @@ export class Tile {
     return this.source === "screen" ? participant.screen : participant.camera;
   }
 
-  /** @param {TileFacts} facts */
-  #trouble({ participant, isStalled }) {
-    if (!participant.connected) return gettext("Connection lost");
-    return isStalled ? gettext("No picture arrives") : "";
+  /** @param {TileFacts} facts @returns {string} what is said of it */
+  #showTrouble({ participant, trouble }) {
+    const words = participant.connected ? (trouble?.words ?? "") : gettext("Connection lost");
+    this.trouble.hidden = words === "";
+    setIcon(this.trouble, (participant.connected && trouble?.icon) || "wifi-off");
+    setText(/** @type {Element} */ (this.trouble.lastElementChild), words);
+    setAttribute(this.trouble, "title", words || null);
+    return words;
+  }
+
+  /** @param {number | null} quality */
+  #showQuality(quality) {
+    this.signal.hidden = quality === null || this.source === "screen";
+    if (quality === null) return;
+    setIcon(this.signal, SIGNALS[quality - 1]);
+    setAttribute(this.signal, "aria-label", qualityWords(quality));
+    setAttribute(this.signal, "title", qualityWords(quality));
+    this.signal.dataset.level = String(quality);
   }
 
   /** @param {string} name @param {TileFacts} facts @param {string} trouble */
@@ -129,10 +156,7 @@ export class Tile {
     this.#hasPicture = false;
     this.video.srcObject = track ? new MediaStream([track]) : null;
     if (!track) return;
-    this.video.play().catch((error) => {
-      // Taken away again before it began.
-      if (error.name !== "AbortError") console.warn("a picture does not play", error);
-    });
+    this.#play();
     const onFrame = () => {
       if (this.#track !== track) return;
       this.#hasPicture = true;
@@ -143,5 +167,11 @@ export class Tile {
     };
     if ("requestVideoFrameCallback" in this.video) this.video.requestVideoFrameCallback(onFrame);
     else /** @type {HTMLVideoElement} */ (this.video).addEventListener("loadeddata", onFrame, { once: true });
+  }
+  #play() {
+    this.video.play().catch((error) => {
+      // Taken away again before it began.
+      if (error.name !== "AbortError") console.warn("a picture does not play", error);
+    });
   }
 }

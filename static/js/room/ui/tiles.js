@@ -1,22 +1,30 @@
-import { handOrder, people, sharers, spotlight } from "../state/selectors.js";
+import { Emitter } from "../emitter.js";
+import { handOrder, people, sharers, spotlight, troubles } from "../state/selectors.js";
 import { arrangeGrid, arrangeStage, bringForward } from "./layout.js";
 import { block, button, fill, setText } from "./dom.js";
+import { Sight } from "./sight.js";
 import { Tile } from "./tile.js";
+import { tileTroubleWords } from "./words.js";
 
 /**
  * All pictures of the room: which there are, which is large, where each goes.
  * @import { App } from "../app.js"
  * @import { State } from "../state/initial.js"
- * @import { Participant } from "../types.js"
+ * @import { Participant, Shown, Trouble } from "../types.js"
  * @import { Arrival } from "../media/subscriber.js"
  * @import { Rect } from "./layout.js"
+ * @import { TileTrouble } from "./tile.js"
  * @typedef {{key: string, participant: Participant, source: "camera" | "screen"}} Wanted
  */
 
 /** What may change while tiles stay as they are. @type {(keyof State)[]} */
 const IRRELEVANT = ["chat", "rtt", "lobby", "live", "recording", "connection", "media", "clockSkew", "panel"];
 
-export class Tiles {
+/** More pixels than this for a CSS pixel show no more of a face; letters on a screen gain by each. */
+const SHARPEST_FACE = 2;
+
+/** @extends {Emitter<{shown: Shown[]}>} `shown`: the pictures of others that are in sight, on any change */
+export class Tiles extends Emitter {
   /** @type {Map<string, Tile>} */
   #tiles = new Map();
   /** @type {Map<string, Arrival>} */
@@ -28,8 +36,10 @@ export class Tiles {
 
   /** @param {App} app */
   constructor(app) {
+    super();
     this.app = app;
     this.stage = block("stage");
+    this.sight = new Sight(this.stage, () => this.#tellShown());
     this.host = block("tiles");
     this.rest = button("hidden-people");
     this.rest.addEventListener("click", () => app.togglePanel("people"));
@@ -55,6 +65,7 @@ export class Tiles {
     this.#sync(wanted);
     this.#order = wanted.map(({ key }) => key);
     const hands = handOrder(state);
+    const found = new Map(troubles(state).map((trouble) => [`${trouble.participant} ${trouble.source}`, trouble]));
     for (const { key, participant, source } of wanted) {
       const isYou = participant.id === state.you?.id;
       const shown = isYou ? { ...participant, mic: state.own.mic, camera: state.own.camera } : participant;
@@ -65,13 +76,51 @@ export class Tiles {
         isSpeaking: state.speakers.includes(participant.id) && shown.mic,
         isLarge: key === this.#large,
         isPinned: state.pinned === participant.id,
-        isStalled: !isYou && source === "camera" && Boolean(state.stalled[participant.id]),
+        trouble: this.#troubleOf(participant.id, source, found),
+        quality: state.quality[participant.id] ?? null,
         hand: hands[participant.id] ?? null,
         track: this.#trackOf(shown, source, isYou),
       });
     }
     block("alone").hidden = Object.keys(state.participants).length !== 1;
     this.#place();
+    this.#tellShown();
+  }
+
+  /** The tile of a picture, while there is one. @param {string} participant @param {"camera" | "screen"} source */
+  tileOf(participant, source) {
+    return this.#tiles.get(`${participant} ${source}`) ?? null;
+  }
+
+  #tellShown() {
+    const { state } = this.app;
+    const shown = this.sight.seen.map(({ element, width, height }) => {
+      const participant = element.dataset.participant ?? "";
+      const source = element.dataset.source === "screen" ? /** @type {const} */ ("screen") : /** @type {const} */ ("camera");
+      const ratio = source === "screen" ? devicePixelRatio : Math.min(devicePixelRatio, SHARPEST_FACE);
+      const priority = this.#priority(participant, source);
+      return { participant, source, width: Math.round(width * ratio), height: Math.round(height * ratio), priority };
+    });
+    this.emit("shown", shown.filter(({ participant }) => participant !== state.you?.id));
+  }
+
+  /** @param {string} participant @param {"camera" | "screen"} source @returns {0 | 1 | 2} */
+  #priority(participant, source) {
+    const { state } = this.app;
+    if (source === "camera" && state.pinned === participant) return 2;
+    const speaks = source === "camera" && state.speakers.includes(participant);
+    return speaks || this.#large === `${participant} ${source}` ? 1 : 0;
+  }
+
+  /** @param {string} participant @param {"camera" | "screen"} source @param {Map<string, Trouble>} found @returns {TileTrouble | null} */
+  #troubleOf(participant, source, found) {
+    const { paused, you } = this.app.state;
+    if (paused[`${participant} ${source}`]) return { kind: "paused", words: gettext("Picture paused: your connection is slow"), icon: "pause" };
+    const isYou = participant === you?.id;
+    const picture = found.get(`${participant} ${source}`);
+    if (picture) return { kind: isYou ? "sound" : "picture", words: tileTroubleWords(picture, isYou), icon: "wifi-off" };
+    const sound = found.get(`${participant} ${source === "camera" ? "mic" : "screen_audio"}`);
+    return sound ? { kind: "sound", words: tileTroubleWords(sound, isYou), icon: "volume-x" } : null;
   }
 
   /** @param {State} state @returns {Wanted[]} screens of others first, then people, oneself last */
@@ -97,6 +146,7 @@ export class Tiles {
     const keys = new Set(wanted.map(({ key }) => key));
     for (const [key, tile] of this.#tiles) {
       if (keys.has(key)) continue;
+      this.sight.remove(tile.element);
       tile.remove();
       this.#tiles.delete(key);
     }
@@ -105,6 +155,7 @@ export class Tiles {
       const tile = new Tile(participant.id, source, (id) => this.app.togglePin(id));
       this.#tiles.set(key, tile);
       this.host.append(tile.element);
+      this.sight.add(tile.element);
     }
   }
 

@@ -2,7 +2,7 @@
  * Words for codes: what happened, what is kept, what to do.
  * @import { DeviceError } from "../media/errors.js"
  * @import { ProtocolError } from "../protocol/codes.js"
- * @import { Role } from "../types.js"
+ * @import { Role, Trouble } from "../types.js"
  */
 
 /** @param {"mic" | "camera"} source @param {DeviceError} code */
@@ -88,4 +88,61 @@ export function tileName({ name, guest, role }, isYou) {
   const shown = guest ? interpolate(gettext("Guest: %(name)s"), { name }, true) : name;
   const word = roleWord(role);
   return word ? `${shown} · ${word}` : shown;
+}
+
+/** How good somebody's connection is. @param {number} level 1 to 5 */
+export function qualityWords(level) {
+  if (level >= 5) return gettext("Connection very good");
+  if (level === 4) return gettext("Connection good");
+  if (level === 3) return gettext("Connection fair");
+  return level === 2 ? gettext("Connection poor") : gettext("Connection very poor");
+}
+
+/** As few words as a tile has room for. @param {Trouble} trouble @param {boolean} isYou */
+export function tileTroubleWords({ source }, isYou) {
+  const isSound = source === "mic" || source === "screen_audio";
+  if (isYou) return isSound ? gettext("Your sound is not sent") : gettext("Your picture is not sent");
+  return isSound ? gettext("No sound arrives") : gettext("No picture arrives");
+}
+
+/** A whole sentence: what does not come through, and where it stopped. @param {Trouble} trouble @param {string | null} name of whose it is, null for oneself */
+export function troubleWords(trouble, name) {
+  return name === null ? ownTroubleWords(trouble) : fillName(othersTroubleWords(trouble), name);
+}
+
+/** @param {Trouble} trouble */
+function ownTroubleWords({ source, hop }) {
+  if (source === "mic") {
+    if (hop === "device") return gettext("Your microphone gives no sound. Check its switch, or choose another one.");
+    return gettext("Your microphone sends no sound to the meeting; trying again.");
+  }
+  if (source === "camera") {
+    if (hop === "device") return gettext("Your camera gives no picture. Check its cover, or choose another one.");
+    return gettext("Your picture does not reach the meeting; trying again.");
+  }
+  if (source === "screen") return gettext("Your shared screen does not reach the meeting; trying again.");
+  return gettext("The sound of your screen does not reach the meeting; trying again.");
+}
+
+/** @param {Trouble} trouble */
+function othersTroubleWords({ source, hop }) {
+  const isTheirs = hop === "device" || hop === "uplink";
+  if (source === "mic") {
+    if (isTheirs) return gettext("The microphone of %(name)s sends no sound to the meeting.");
+    return gettext("The sound of %(name)s does not reach you; trying again.");
+  }
+  if (source === "camera") {
+    if (isTheirs) return gettext("The picture of %(name)s does not reach the meeting.");
+    return gettext("The picture of %(name)s does not reach you; trying again.");
+  }
+  if (source === "screen") {
+    if (isTheirs) return gettext("The screen of %(name)s does not reach the meeting.");
+    return gettext("The screen of %(name)s does not reach you; trying again.");
+  }
+  return gettext("The sound of the screen of %(name)s does not reach you; trying again.");
+}
+
+/** @param {string} format @param {string} name */
+function fillName(format, name) {
+  return interpolate(format, { name }, true);
 }
