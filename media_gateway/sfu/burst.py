@@ -68,6 +68,14 @@ def retransmission(packet: bytes, payload_type: int, sequence: int, ssrc: int) -
     )
 
 
+def padding(payload_type: int, sequence: int, ssrc: int) -> bytes:
+    """An RTX packet of nothing but padding: what a probe sends when there is no media to repeat."""
+    packet = bytearray(template(payload_type, 0, ssrc, b"", bytes(254) + b"\xff"))
+    packet[0] |= 0x20
+    packet[SEQUENCE_AT : SEQUENCE_AT + 2] = sequence.to_bytes(2, "big")
+    return bytes(packet)
+
+
 class Run:
     """Packets with consecutive indices: all of `size` bytes but the last, which has `last` bytes."""
 

@@ -5,7 +5,7 @@ import time
 from typing import TYPE_CHECKING
 
 from . import rtcp
-from .burst import Picture, Run, retransmission
+from .burst import Picture, Run, padding, retransmission
 from .layer import Layer
 from .rtp import sequence_delta, timestamp_delta
 from .source import Source
@@ -274,18 +274,20 @@ class DownTrack:
         sender.credit -= len(packet)
         source.socket.send_packet(sender, packet, now)
 
-    def last_packet(self, now: float) -> bytes | None:
-        """Something recently sent, for a bandwidth probe to send again."""
-        if self.layer is None:
-            return None
-        return self._sent_before(self.layer.next_index - 1 + self.shift, now)
-
     def probe(self, now: float) -> int:
-        """Send the last packet once more, as RTX; bytes sent, 0 when there is nothing."""
-        packet = self.last_packet(now) if self.rtx else None
-        if packet is None:
+        """Send something for a bandwidth probe: the last packet again as RTX, else padding; bytes sent."""
+        if self.source.rtx_ssrc is None or self.source.codec.rtx_payload_type is None:
             return 0
-        self._send_again(packet, now)
+        layer = self.layer
+        packet = None
+        if layer is not None:
+            packet = self._sent_before(layer.next_index - 1 + self.shift, now)
+        if packet is not None:
+            self._send_again(packet, now)
+            return len(packet)
+        self.rtx_sequence += 1
+        packet = padding(self.source.codec.rtx_payload_type, self.rtx_sequence & 0xFFFF, self.source.rtx_ssrc)
+        self.source.socket.send_packet(self.sender, packet, now)
         return len(packet)
 
     def describe(self) -> dict[str, object]:

@@ -11,19 +11,20 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
-from .codecs import SOURCES
+from .counters import Counters, sizes
+from .counters import count as count_all
 from .dtls import Identity
 from .endpoint import Endpoint
 from .errors import GatewayError
+from .operations import Operations
+from .pacer import Pacer
 from .publisher import PublishConnection
-from .recorder_feed import RecorderFeed
-from .room import Peer, Room, Services
-from .sdp import ICE_CHARS
-from .sdp_write import Candidate, candidate_lines
+from .room import Room, Services
+from .sdp_write import Candidate
 from .speaker import PERIOD
 from .tcp import StreamServer, open_listener
 from .transport import LOST_AFTER
-from .udp import UdpSocket, open_socket
+from .udp import open_socket
 
 __all__ = ["Gateway", "GatewayConfig", "GatewayError"]
 
@@ -32,9 +33,6 @@ log = logging.getLogger(__name__)
 TICK = 0.025
 ROOM_ID = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
 PEER_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
-MAX_NAME = 200
-EMPTY_RECORDING = 600.0
-"""Seconds for which an empty room keeps its recording going."""
 
 
 @dataclass(slots=True)
@@ -85,29 +83,14 @@ class Gateway:
         self._numbers = count(1)
         self._busy: set[PublishConnection] = set()
         self._endpoint: Endpoint | None = None
-        self._feed_sockets: dict[bool, UdpSocket] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._tick_due = 0.0
         self._speakers_at = 0.0
         self._second_at = 0.0
         self._lag = 0.0
-        self._rates: dict[str, float] = {}
-        self._counters: tuple[float, dict[str, int]] = (0.0, {})
-        self._operations: dict[str, Callable[[str, str | None, dict[str, Any]], dict[str, Any]]] = {
-            "peer.add": self._peer_add,
-            "peer.publish": self._peer_publish,
-            "peer.answer": self._peer_answer,
-            "peer.permit": self._peer_permit,
-            "peer.pause": self._peer_pause,
-            "peer.restart": self._peer_restart,
-            "peer.remove": self._peer_remove,
-            "peer.ice": self._peer_ice,
-            "room.close": self._room_close,
-            "room.record": self._room_record,
-            "room.unrecord": self._room_unrecord,
-            "room.stats": self._room_stats,
-        }
+        self._counters = Counters(time.monotonic())
+        self._operations: Operations | None = None
 
     # -- life ------------------------------------------------------------
 
@@ -140,18 +123,20 @@ class Gateway:
         streams = await self._start_streams(endpoint)
         if streams is not None:
             candidates += [Candidate(ip, streams.port, tcp=True) for ip in self.config.advertised_ips]
-        self._services = Services(
+        self._pacer = Pacer(self._loop, endpoint.flush)
+        services = Services(
             endpoint=endpoint,
             candidates=tuple(candidates),
             emit=self._emit,
             busy=self._busy.add,
             call_later=self._loop.call_later,
+            pacer=self._pacer,
             numbers=self._numbers,
         )
+        self._operations = Operations(self.config, self.instance, services, self._rooms)
         now = time.monotonic()
         self._tick_due = now + TICK
         self._speakers_at = self._second_at = now
-        self._counters = (now, self._count())
         self._timer = self._loop.call_later(TICK, self._tick)
 
     async def _start_streams(self, endpoint: Endpoint) -> StreamServer | None:
@@ -185,10 +170,10 @@ class Gateway:
         self._rooms.clear()
         self._busy.clear()
         if self._endpoint is not None:
+            self._pacer.close()
             self._endpoint.stop()
-        for feed in self._feed_sockets.values():
-            feed.close()
-        self._feed_sockets.clear()
+        if self._operations is not None:
+            self._operations.close()
 
     def rooms(self) -> list[str]:
         """The ids of the rooms that are open here."""
@@ -196,11 +181,14 @@ class Gateway:
 
     def load(self) -> dict[str, Any]:
         """What a heartbeat tells: sizes, rates over the last second, and how late the event loop is (ms)."""
-        peers = sum(len(room.peers) for room in self._rooms.values())
         lag = round(1000 * self._lag, 2)
-        streams = len(self._started.streams.streams) if self._started.streams is not None else 0
-        sizes = {"rooms": len(self._rooms), "peers": peers, "tcp_connections": streams}
-        return {**sizes, "lag_ms": lag, **self._rates}
+        streams = self._started.streams
+        return {
+            **sizes(self._rooms.values()),
+            "tcp_connections": 0 if streams is None else len(streams.streams),
+            "lag_ms": lag,
+            **self._counters.describe(),
+        }
 
     def _emit(
         self, event: str, room: str, peer: str | None, generation: int | None, data: dict[str, Any]
@@ -210,7 +198,7 @@ class Gateway:
     # -- time ------------------------------------------------------------
 
     def _tick(self) -> None:
-        assert self._loop is not None
+        assert self._loop is not None and self._operations is not None
         now = time.monotonic()
         late = max(0.0, now - self._tick_due)
         self._lag += (late - self._lag) * 0.05
@@ -234,40 +222,11 @@ class Gateway:
             self._second_at = now
             for room in list(self._rooms.values()):
                 room.every_second(now, self.config.lost_after)
-                self._close_if_empty(room)
-            self._measure(now)
+                self._operations.close_if_empty(room)
+            self._counters.measure(now, count_all(endpoint, self._rooms.values()))
         endpoint.flush()
         self._tick_due = now + TICK
         self._timer = self._loop.call_later(TICK, self._tick)
-
-    def _count(self) -> dict[str, int]:
-        endpoint = self._started
-        socket = endpoint.socket
-        connections = [p.publish for r in self._rooms.values() for p in r.peers.values() if p.publish]
-        downs = [
-            d for r in self._rooms.values() for p in r.peers.values() for d in p.subscribe.downs.values()
-        ]
-        streams = endpoint.streams
-        by_tcp = streams.counts() if streams is not None else {"packets": 0, "bytes": 0, "drops": 0}
-        return {
-            "packets": socket.sent + socket.received + by_tcp["packets"],
-            "bytes": socket.bytes_sent + socket.bytes_received + by_tcp["bytes"],
-            "drops": socket.send_drops + by_tcp["drops"],
-            "strays": endpoint.strays + endpoint.refused,
-            "nacks": sum(connection.nacks for connection in connections),
-            "plis": sum(connection.plis for connection in connections),
-            "resends": sum(down.resends for down in downs),
-            "sends": socket.sends,
-        }
-
-    def _measure(self, now: float) -> None:
-        before_at, before = self._counters
-        counters = self._count()
-        span = max(0.001, now - before_at)
-        self._rates = {
-            f"{name}_per_s": round(max(0, value - before[name]) / span, 1) for name, value in counters.items()
-        }
-        self._counters = (now, counters)
 
     # -- operations ------------------------------------------------------------
 
@@ -275,7 +234,7 @@ class Gateway:
         self, op: str, room: str | None, peer: str | None, data: dict[str, Any]
     ) -> dict[str, Any]:
         """Do one operation and return the reply data. GatewayError (code, message) when it is refused."""
-        operation = self._operations.get(op)
+        operation = self._operations.table.get(op) if self._operations is not None else None
         if operation is None:
             raise GatewayError("bad_request", f"unknown operation {op!r:.60}")
         if not isinstance(room, str) or not ROOM_ID.fullmatch(room):
@@ -294,185 +253,3 @@ class Gateway:
         finally:
             if self._endpoint is not None:
                 self._endpoint.request_flush()
-
-    def _peer_add(self, room_id: str, peer_id: str | None, data: dict[str, Any]) -> dict[str, Any]:
-        assert peer_id is not None
-        generation = _integer(data, "generation")
-        name = data.get("name", "")
-        if not isinstance(name, str) or len(name) > MAX_NAME:
-            raise GatewayError("bad_request", "bad name")
-        allowed = _sources(data, "publish")
-        room = self._rooms.get(room_id)
-        if room is None or peer_id not in room.peers:
-            if room is None and len(self._rooms) >= self.config.max_rooms:
-                raise GatewayError("overloaded", "no more rooms fit on this worker")
-            if room is not None and len(room.peers) >= self.config.max_peers_per_room:
-                raise GatewayError("overloaded", "the room is full")
-            if sum(len(other.peers) for other in self._rooms.values()) >= self.config.max_peers:
-                raise GatewayError("overloaded", "no more peers fit on this worker")
-        if room is None:
-            room = self._rooms[room_id] = Room(room_id, self._services, self.instance)
-        added = room.add_peer(peer_id, generation, name, allowed, time.monotonic())
-        version, text = added.subscribe.current_offer()
-        return {"subscribe": {"version": version, "sdp": text}}
-
-    def _peer_publish(self, room_id: str, peer_id: str | None, data: dict[str, Any]) -> dict[str, Any]:
-        room, peer = self._peer(room_id, peer_id, data)
-        return {"sdp": room.publish(peer, data.get("sdp"), _tracks(data))}
-
-    def _peer_answer(self, room_id: str, peer_id: str | None, data: dict[str, Any]) -> dict[str, Any]:
-        _, peer = self._peer(room_id, peer_id, data)
-        peer.subscribe.answer(_integer(data, "version"), data.get("sdp"))
-        return {}
-
-    def _peer_permit(self, room_id: str, peer_id: str | None, data: dict[str, Any]) -> dict[str, Any]:
-        room, peer = self._peer(room_id, peer_id)
-        room.permit(peer, _sources(data, "publish"))
-        return {}
-
-    def _peer_pause(self, room_id: str, peer_id: str | None, data: dict[str, Any]) -> dict[str, Any]:
-        room, peer = self._peer(room_id, peer_id)
-        paused = data.get("paused")
-        if not isinstance(paused, bool):
-            raise GatewayError("bad_request", "paused must be true or false")
-        room.pause(peer, _sources(data, "sources"), paused)
-        return {}
-
-    def _peer_restart(self, room_id: str, peer_id: str | None, data: dict[str, Any]) -> dict[str, Any]:
-        _, peer = self._peer(room_id, peer_id, data)
-        peer.subscribe.restart()
-        return {}
-
-    def _peer_remove(self, room_id: str, peer_id: str | None, data: dict[str, Any]) -> dict[str, Any]:
-        room = self._rooms.get(room_id)
-        peer = room.peers.get(peer_id) if room is not None and peer_id is not None else None
-        if room is not None and peer is not None:
-            room.remove_peer(peer)
-            self._close_if_empty(room)
-        return {}
-
-    def _peer_ice(self, room_id: str, peer_id: str | None, data: dict[str, Any]) -> dict[str, Any]:
-        _, peer = self._peer(room_id, peer_id, data)
-        ufrag = data.get("ufrag")
-        if not isinstance(ufrag, str) or not ICE_CHARS.fullmatch(ufrag):
-            raise GatewayError("bad_request", "bad ufrag")
-        if peer.publish is None:
-            raise GatewayError("not_found", "there is no connection to restart")
-        lines = peer.publish.restart(ufrag)
-        return {"ufrag": lines.ufrag, "pwd": lines.pwd, "candidates": candidate_lines(lines)}
-
-    def _room_close(self, room_id: str, peer_id: str | None, data: dict[str, Any]) -> dict[str, Any]:
-        room = self._rooms.pop(room_id, None)
-        if room is not None:
-            room.close()
-        return {}
-
-    def _room_record(self, room_id: str, peer_id: str | None, data: dict[str, Any]) -> dict[str, Any]:
-        room = self._room(room_id)
-        recording = _recording(data)
-        token = data.get("token")
-        if not isinstance(token, str) or not re.fullmatch(r"[0-9a-fA-F]{16}", token):
-            raise GatewayError("bad_request", "token must be 16 hex digits")
-        socket, destination = self._feed_target(data.get("address"))
-        feed = RecorderFeed(recording, bytes.fromhex(token), socket, destination, self.instance)
-        return {"tracks": room.record(feed)}
-
-    def _room_unrecord(self, room_id: str, peer_id: str | None, data: dict[str, Any]) -> dict[str, Any]:
-        self._room(room_id).unrecord(_recording(data))
-        return {}
-
-    def _room_stats(self, room_id: str, peer_id: str | None, data: dict[str, Any]) -> dict[str, Any]:
-        return self._room(room_id).describe()
-
-    # -- look-ups ------------------------------------------------------------
-
-    def _room(self, room_id: str) -> Room:
-        room = self._rooms.get(room_id)
-        if room is None:
-            raise GatewayError("not_found", "no such room")
-        return room
-
-    def _peer(
-        self, room_id: str, peer_id: str | None, data: dict[str, Any] | None = None
-    ) -> tuple[Room, Peer]:
-        """The room and the peer; with `data`, its `generation` must be the current one."""
-        room = self._room(room_id)
-        peer = room.peers.get(peer_id) if peer_id is not None else None
-        if peer is None:
-            raise GatewayError("not_found", "no such peer")
-        if data is not None and _integer(data, "generation") != peer.generation:
-            raise GatewayError("stale_generation", f"the peer's generation is {peer.generation}")
-        return room, peer
-
-    def _close_if_empty(self, room: Room) -> None:
-        """Close a room nobody is in; one that is being recorded waits for somebody to come back."""
-        if room.peers:
-            room.empty_since = None
-            return
-        now = time.monotonic()
-        if room.empty_since is None:
-            room.empty_since = now
-        if (not room.feeds or now - room.empty_since > EMPTY_RECORDING) and self._rooms.get(room.id) is room:
-            room.close()
-            del self._rooms[room.id]
-
-    def _feed_target(self, address: object) -> tuple[UdpSocket, Any]:
-        """A sending socket for the recorder's address, and the address in the socket's own terms."""
-        if not isinstance(address, list | tuple) or len(address) != 2 or not isinstance(address[0], str):
-            raise GatewayError("bad_request", "address must be [ip, port]")
-        port = address[1]
-        try:
-            ip = ipaddress.ip_address(address[0])
-        except ValueError as error:
-            raise GatewayError("bad_request", "address must be [ip, port]") from error
-        if isinstance(port, bool) or not isinstance(port, int) or not 0 < port < 65536:
-            raise GatewayError("bad_request", "bad port")
-        if ip.is_multicast or ip.is_unspecified:
-            raise GatewayError("bad_request", "not the address of a recorder")
-        v6 = ip.version == 6
-        if v6 not in self._feed_sockets:
-            socket = open_socket("::" if v6 else "0.0.0.0", 0, batched=self.config.batched)  # noqa: S104
-            self._feed_sockets[v6] = socket
-            self._started.followers.append(socket)
-        socket = self._feed_sockets[v6]
-        return socket, socket.destination(socket.address_of(str(ip), port))
-
-
-def _integer(data: dict[str, Any], name: str) -> int:
-    value = data.get(name)
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise GatewayError("bad_request", f"{name} must be a whole number")
-    return value
-
-
-def _sources(data: dict[str, Any], name: str) -> frozenset[str]:
-    value = data.get(name)
-    if not isinstance(value, list) or any(not isinstance(s, str) or s not in SOURCES for s in value):
-        raise GatewayError("bad_request", f"{name} must be a list of {', '.join(SOURCES)}")
-    return frozenset(value)
-
-
-def _tracks(data: dict[str, Any]) -> dict[str, str]:
-    """mid -> source."""
-    tracks = data.get("tracks")
-    if not isinstance(tracks, list) or len(tracks) > len(SOURCES):
-        raise GatewayError("bad_request", f"tracks must be a list of at most {len(SOURCES)}")
-    sources: dict[str, str] = {}
-    for track in tracks:
-        mid = track.get("mid") if isinstance(track, dict) else None
-        source = track.get("source") if isinstance(track, dict) else None
-        if not isinstance(mid, str) or not isinstance(source, str) or source not in SOURCES:
-            raise GatewayError("bad_request", "a track needs a mid and a known source")
-        if mid in sources or source in sources.values():
-            raise GatewayError("bad_request", f"{mid!r:.40} or {source} is there twice")
-        sources[mid] = source
-    return sources
-
-
-def _recording(data: dict[str, Any]) -> str:
-    value = data.get("recording")
-    if isinstance(value, int) and not isinstance(value, bool):
-        return str(value)
-    if not isinstance(value, str) or not 0 < len(value) <= 128:
-        raise GatewayError("bad_request", "bad recording id")
-    return value

@@ -368,6 +368,10 @@ class PublishConnection:
         if blocks and self.transport.ready:
             self.send(rtcp.ReceiverReport(self.ssrc, blocks[:31]).pack())
 
+    def receivers(self) -> list[StreamReceiver]:
+        """What is counted of every incoming stream."""
+        return [track.receiver for track in self.tracks.values()]
+
     def describe(self) -> dict[str, object]:
         """For `room.stats`."""
         return {

@@ -11,6 +11,7 @@ from typing import Any
 from .codecs import Codec
 from .endpoint import Endpoint
 from .errors import GatewayError
+from .pacer import Pacer
 from .publisher import PublishConnection
 from .recorder_feed import RecorderFeed
 from .sdp_write import Candidate
@@ -37,6 +38,7 @@ class Services:
     """emit(event, room, peer, generation, data)"""
     busy: Callable[[PublishConnection], None]
     call_later: Callable[[float, Callable[[], None]], object]
+    pacer: Pacer
     numbers: "count[int]"
     """track numbers, unique in this worker's life"""
 
@@ -65,6 +67,8 @@ class Peer:
             offer=self._offer,
             state_changed=lambda state: self._state("subscribe", state),
             call_later=services.call_later,
+            wake=services.pacer.add,
+            paused=lambda tracks: self.emit("paused", {"tracks": tracks}),
         )
 
     def emit(self, event: str, data: dict[str, Any]) -> None:
@@ -293,6 +297,7 @@ class Room:
     def tick(self, now: float) -> None:
         """Every few ten milliseconds."""
         for peer in self.peers.values():
+            peer.subscribe.tick(now)
             for source in peer.sources.values():
                 for layer in source.layers:
                     layer.tick(now)

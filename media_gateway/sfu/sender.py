@@ -1,11 +1,13 @@
-"""The sending side of one subscriber: counts its packets, paces what is too much for its line.
+"""The sending side of one subscriber: counts its packets, paces what is too much for its line, and probes it.
 
 One for each subscribe connection, shared by all of its tracks.
 """
 
 from collections import deque
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from .bandwidth import BandwidthEstimator, Probe
 from .udp import UdpSocket
 
 if TYPE_CHECKING:
@@ -23,36 +25,53 @@ QUEUE_SECONDS = 0.4
 
 
 class Sender:
-    """While `queue` holds anything, `drain` has to be called every few milliseconds."""
+    """`wake(self)` asks for `drain` to be called every few milliseconds, until that returns False."""
 
-    def __init__(self, transport: "Transport", socket: UdpSocket) -> None:
+    def __init__(
+        self,
+        transport: "Transport",
+        socket: UdpSocket,
+        estimator: BandwidthEstimator,
+        wake: Callable[["Sender"], None],
+    ) -> None:
         self.transport = transport
         self.socket = socket
+        self.estimator = estimator
+        self.wake = wake
         self.number = 0
         self.bytes = 0
         self.packets = 0
         self.paced = False
         """set once the subscriber reports what arrives; without that there is no rate to pace to"""
         self.rate = 1.0
+        """bytes a second"""
         self.burst = 0.0
         self.credit = 0.0
         self.credit_at = 0.0
         self.queue: deque[tuple[DownTrack, bytes]] = deque()
         self.queued_bytes = 0
         self.overflows = 0
-        self.is_busy = False
+        self.probing: Probe | None = None
+        self.probe_packets = 0
+        self.probe_from = 0.0
+        self.probe_bytes = 0
+        self.probe_source: DownTrack | None = None
+        self.probe_id = 0
 
     def sent(self, count: int, size: int, now: float) -> None:
         """`count` packets of `size` bytes went out, with the numbers before `number`."""
         self.packets += count
         self.bytes += count * size
+        self.estimator.sent((self.number - count) & 0xFFFF, count, size, now, self.probe_id)
 
     def follow(self, now: float) -> None:
         """Take the estimate over: to be called whenever it may have changed."""
-        self.rate = PACING * max(MIN_PACED, MIN_PACED) / 8
+        self.rate = PACING * max(MIN_PACED, self.estimator.estimate) / 8
         self.burst = self.rate * BURST_SECONDS
         if not self.paced:
             self.paced, self.credit, self.credit_at = True, self.burst, now
+
+    # -- pacing ------------------------------------------------------------
 
     def spend(self, size: int, now: float) -> bool:
         """Whether a burst of `size` bytes may leave now; then it is paid for, be it with debt."""
@@ -62,7 +81,7 @@ class Sender:
         self.credit_at = now
         if credit > self.burst:
             credit = self.burst
-        if credit < 0:
+        if credit < 0 or size > credit + self.burst:
             self.credit = credit
             return False
         self.credit = credit - size
@@ -70,31 +89,66 @@ class Sender:
 
     def hold(self, down: "DownTrack", packets: list[bytes]) -> None:
         """Queue packets that carry their sequence numbers. Too much of them, and pictures are dropped."""
+        if not self.queue:
+            self.wake(self)
         for packet in packets:
             self.queue.append((down, packet))
             self.queued_bytes += len(packet)
         if self.queued_bytes > self.rate * QUEUE_SECONDS:
-            self.overflows += 1
-            first: dict[DownTrack, int] = {}
-            for waiting, packet in self.queue:
-                first.setdefault(waiting, packet[2] << 8 | packet[3])
-            self.queue.clear()
-            self.queued_bytes = 0
-            for waiting, sequence in first.items():
-                waiting.starve(sequence)
+            self._overflow()
 
-    def drain(self, now: float) -> None:
-        """Send what the credit allows."""
+    def _overflow(self) -> None:
+        self.overflows += 1
+        first: dict[DownTrack, int] = {}
+        for down, packet in self.queue:
+            first.setdefault(down, packet[2] << 8 | packet[3])
+        self.queue.clear()
+        self.queued_bytes = 0
+        for down, sequence in first.items():
+            down.starve(sequence)
+
+    def drain(self, now: float) -> bool:
+        """Send what the credit allows and what a probe asks for; whether there will be more."""
         credit = min(self.burst, self.credit + (now - self.credit_at) * self.rate)
         self.credit_at = now
         queue, socket = self.queue, self.socket
         while queue and credit >= 0:
-            down, packet = queue.popleft()
+            _, packet = queue.popleft()
             self.queued_bytes -= len(packet)
             credit -= len(packet)
-            if down.sender is self:
-                socket.send_packet(self, packet, now)
+            socket.send_packet(self, packet, now)
         self.credit = credit
+        if self.probing is not None:
+            self._send_probe(now)
+        return bool(queue) or self.probing is not None
+
+    # -- probing ------------------------------------------------------------
+
+    def probe(self, probe: Probe, source: "DownTrack", now: float) -> None:
+        """Fill up to the probe's rate for its short time, with packets that `source` sends again by RTX."""
+        if self.probing is None:
+            self.probing, self.probe_source = probe, source
+            self.probe_packets = self.probe_bytes = 0
+            self.probe_from = now
+            self.wake(self)
+
+    def _send_probe(self, now: float) -> None:
+        probe, source = self.probing, self.probe_source
+        assert probe is not None and source is not None
+        due = max(1.0, (now - self.probe_from) * probe.bitrate / 8)
+        self.probe_id = probe.id
+        while self.probe_bytes < due and not self._probe_done(probe):
+            size = source.probe(now)
+            if not size:
+                break
+            self.probe_bytes += size
+            self.probe_packets += 1
+        self.probe_id = 0
+        if self._probe_done(probe) or now > probe.deadline:
+            self.probing = self.probe_source = None
+
+    def _probe_done(self, probe: Probe) -> bool:
+        return self.probe_packets >= probe.packets and self.probe_bytes >= probe.bytes
 
     def describe(self) -> dict[str, object]:
         """For `room.stats`."""
@@ -104,4 +158,5 @@ class Sender:
             "queued_bytes": self.queued_bytes,
             "overflows": self.overflows,
             "paced": self.paced,
+            **self.estimator.describe(),
         }

@@ -6,8 +6,11 @@ Our offers, the outgoing tracks, answers to its feedback.
 import secrets
 import time
 from collections.abc import Callable
+from typing import Any
 
 from . import rtcp, sdp, sdp_write
+from .allocation import Allocation
+from .bandwidth import BandwidthEstimator
 from .codecs import SOURCES
 from .downtrack import DownTrack
 from .dtls import DIGESTS
@@ -24,6 +27,8 @@ OFFER_DELAY = 0.01
 OFFER_REPEAT = 10.0
 """Seconds after which an unanswered offer is sent again: the event may have been lost with a control link."""
 MAX_LINES = 120
+SHRUNK = 0.9
+"""An estimate that fell below this share of itself is acted on at once."""
 
 
 class Line:
@@ -52,6 +57,8 @@ class SubscribeConnection:
         offer: Callable[[int, str], None],
         state_changed: Callable[[str], None],
         call_later: Callable[[float, Callable[[], None]], object],
+        wake: Callable[[Sender], None],
+        paused: Callable[[list[dict[str, Any]]], None],
     ) -> None:
         self.endpoint = endpoint
         self.candidates = candidates
@@ -72,10 +79,11 @@ class SubscribeConnection:
         self.fingerprints: list[tuple[str, str]] = []
         self.downs: dict[int, DownTrack] = {}
         self.malformed = 0
-        self.remb: int | None = None
         self.lines = [Line("0", "audio"), Line("1", "video")]
         self.transport = Transport(endpoint, self)
-        self.sender = Sender(self.transport, endpoint.socket)
+        estimator = BandwidthEstimator(endpoint.now)
+        self.sender = Sender(self.transport, endpoint.socket, estimator, wake)
+        self.allocation = Allocation(self.sender, self.downs, paused)
 
     # -- negotiation ------------------------------------------------------------
 
@@ -191,6 +199,9 @@ class SubscribeConnection:
         for line in self.lines:
             if self.offered_downs.get(line.mid) is None:
                 line.draining = False
+        self.allocation.has_feedback = any(
+            "transport-cc" in form.feedback for section in answer.media for form in section.formats.values()
+        )
         for section in answer.media:
             down = self.offered_downs[section.mid]
             if down is None or self.downs.get(down.source.number) is not down:
@@ -205,7 +216,7 @@ class SubscribeConnection:
     def _attach(self, down: DownTrack) -> None:
         down.source.attach(down, self.endpoint.now)
         if not down.is_audio:
-            down.aim(down.source.layers[-1])
+            self.allocation.run(self.endpoint.now)
 
     def _set_accepted(self, down: DownTrack, accepted: bool) -> None:
         if accepted and not down.attached:
@@ -257,8 +268,37 @@ class SubscribeConnection:
                 down = self._by_ssrc(block.ssrc)
                 if down is not None:
                     down.take_report(block, now)
+                    self.sender.estimator.report(block.fraction_lost / 256, down.round_trip, now)
+        elif isinstance(message, rtcp.TransportFeedback):
+            self._feedback(message.body, now)
         elif isinstance(message, rtcp.Remb):
-            self.remb = message.bitrate
+            self.allocation.limit_bitrate = float(message.bitrate)
+
+    def _feedback(self, body: bytes, now: float) -> None:
+        estimator = self.sender.estimator
+        before = estimator.estimate
+        estimator.feedback(body, now)
+        self.sender.follow(now)
+        if estimator.estimate < SHRUNK * before:
+            self.allocation.run(now)
+
+    def tick(self, now: float) -> None:
+        """Every few ten milliseconds: the estimate, who gets what, and whether to try for more."""
+        if not self.allocation.due(now) or not self.transport.ready:
+            return
+        estimator = self.sender.estimator
+        estimator.tick(now)
+        self.allocation.run(now)
+        if self.allocation.has_feedback:
+            probe = estimator.next_probe(now, self.allocation.allocator.wanted)
+            source = self._prober() if probe is not None else None
+            if probe is not None and source is not None:
+                self.sender.probe(probe, source, now)
+
+    def _prober(self) -> DownTrack | None:
+        """A picture whose packets a probe can be made of, best one that is being sent."""
+        able = [down for down in self.downs.values() if down.rtx and down.attached]
+        return next((down for down in able if down.layer is not None), able[0] if able else None)
 
     def _by_ssrc(self, ssrc: int) -> DownTrack | None:
         for down in self.downs.values():
@@ -275,8 +315,8 @@ class SubscribeConnection:
             "path_changes": self.transport.path_changes,
             "version": self.version,
             "answered": self.answered,
-            "remb": self.remb,
             "sending": self.sender.describe(),
+            "allocation": self.allocation.describe(),
             "malformed": self.malformed,
             "tracks": [down.describe() for down in self.downs.values()],
         }

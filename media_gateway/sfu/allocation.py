@@ -1,0 +1,123 @@
+"""Which layer of which picture a subscriber gets: its line's estimate and what it shows, turned into aims."""
+
+from collections.abc import Callable, Hashable, Mapping
+from typing import Any
+
+from .allocator import Allocator, Demand, limit_for
+from .downtrack import DownTrack
+from .sender import Sender
+
+EVERY = 0.2
+"""Seconds between two looks, if nothing special happened."""
+SOUND = 48_000.0
+"""bit/s counted for each voice."""
+NOMINAL = {1: (1_200_000.0,), 2: (300_000.0, 1_200_000.0), 3: (150_000.0, 500_000.0, 1_700_000.0)}
+"""bit/s of layers that are not being sent, by how many there are."""
+UNKNOWN_LINE = 2_500_000.0
+"""bit/s assumed of a line that has not told anything yet: most carry it, and pictures begin sharp."""
+LEARNING = 1.5
+"""Seconds from the first packet on for which that is assumed."""
+NEVER_TELLS = 20_000_000.0
+"""bit/s for a subscriber that gives no feedback at all."""
+TOP = 99
+"""As a limit: every layer there is."""
+
+View = dict[tuple[str, str], tuple[int, int, int]]
+"""(peer, source) -> (width, height, priority) of what is shown"""
+
+
+class Allocation:
+    """`paused(tracks)` gets the list of pictures that the line has no room for, when it changed."""
+
+    def __init__(
+        self, sender: Sender, downs: Mapping[Any, DownTrack], paused: Callable[[list[dict[str, Any]]], None]
+    ) -> None:
+        self.sender = sender
+        self.downs: Mapping[Hashable, DownTrack] = downs
+        self.paused = paused
+        self.view: View | None = None
+        """None: everything counts as shown"""
+        self.limit_bitrate: float | None = None
+        """bit/s the subscriber itself asked for (REMB)"""
+        self.has_feedback = False
+        """the answer took transport-wide feedback"""
+        self.allocator = Allocator()
+        self.next_at = 0.0
+        self.squeezed: set[tuple[str, str]] = set()
+        self._first_at: float | None = None
+
+    def show(self, view: View, now: float) -> None:
+        """The subscriber shows these from now on, and nothing else."""
+        self.view = view
+        self.run(now)
+
+    def budget(self, now: float) -> float:
+        """bit/s that may be sent."""
+        estimator = self.sender.estimator
+        if not self.has_feedback or not estimator.feedbacks:
+            return self.limit_bitrate or NEVER_TELLS
+        if self._first_at is None and self.sender.packets:
+            self._first_at = now
+        if self._first_at is None or now - self._first_at < LEARNING:
+            return max(estimator.estimate, UNKNOWN_LINE)
+        return float(estimator.estimate)
+
+    def due(self, now: float) -> bool:
+        return now >= self.next_at
+
+    def run(self, now: float) -> None:
+        """Decide anew and aim every picture at its layer."""
+        self.next_at = now + EVERY
+        pictures = {
+            number: down for number, down in self.downs.items() if down.attached and not down.is_audio
+        }
+        budget = self.budget(now) - SOUND * sum(
+            down.attached and down.is_audio for down in self.downs.values()
+        )
+        demands = [self._demand(number, down, now) for number, down in pictures.items()]
+        chosen = self.allocator.allocate(max(0.0, budget), demands, now)
+        squeezed = set()
+        for demand in demands:
+            down = pictures[demand.key]
+            place = chosen.get(demand.key, -1)
+            if place < 0 and demand.limit >= 0:
+                squeezed.add((down.source.peer, down.source.name))
+            down.aim(down.source.layers[place] if place >= 0 else None)
+        if squeezed != self.squeezed:
+            self.squeezed = squeezed
+            tracks = [
+                {"peer": peer, "source": source, "reason": "bandwidth"} for peer, source in sorted(squeezed)
+            ]
+            self.paused(tracks)
+
+    def _demand(self, number: Hashable, down: DownTrack, now: float) -> Demand:
+        source = down.source
+        layers = source.layers
+        limit, priority = len(layers) - 1, 0
+        if self.view is not None:
+            shown = self.view.get((source.peer, source.name))
+            if shown is None:
+                limit = -1
+            else:
+                width, height, priority = shown
+                limit = limit_for(width, height, [(layer.width, layer.height) for layer in layers])
+        nominal = NOMINAL.get(len(layers), NOMINAL[3])[: len(layers)]
+        rates = tuple(layer.bitrate if layer.flowing(now) else 0.0 for layer in layers)
+        place = down.layer or down.target
+        return Demand(
+            key=number,
+            kind="screen" if source.name == "screen" else "camera",
+            priority=priority,
+            rates=rates,
+            nominal=nominal,
+            limit=limit,
+            current=layers.index(place) if place in layers else -1,
+        )
+
+    def describe(self) -> dict[str, object]:
+        """For `room.stats`."""
+        return {
+            "shown": None if self.view is None else len(self.view),
+            "wanted": round(self.allocator.wanted),
+            "squeezed": sorted(map(list, self.squeezed)),
+        }

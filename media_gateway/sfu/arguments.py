@@ -1,0 +1,69 @@
+"""Reading what comes with an operation: checked values out, GatewayError `bad_request` for anything else."""
+
+from typing import Any
+
+from .codecs import SOURCES
+from .errors import GatewayError
+
+
+def integer(data: dict[str, Any], name: str) -> int:
+    value = data.get(name)
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise GatewayError("bad_request", f"{name} must be a whole number")
+    return value
+
+
+def sources(data: dict[str, Any], name: str) -> frozenset[str]:
+    value = data.get(name)
+    if not isinstance(value, list) or any(not isinstance(s, str) or s not in SOURCES for s in value):
+        raise GatewayError("bad_request", f"{name} must be a list of {', '.join(SOURCES)}")
+    return frozenset(value)
+
+
+def tracks(data: dict[str, Any]) -> dict[str, str]:
+    """mid -> source."""
+    tracks = data.get("tracks")
+    if not isinstance(tracks, list) or len(tracks) > len(SOURCES):
+        raise GatewayError("bad_request", f"tracks must be a list of at most {len(SOURCES)}")
+    sources: dict[str, str] = {}
+    for track in tracks:
+        mid = track.get("mid") if isinstance(track, dict) else None
+        source = track.get("source") if isinstance(track, dict) else None
+        if not isinstance(mid, str) or not isinstance(source, str) or source not in SOURCES:
+            raise GatewayError("bad_request", "a track needs a mid and a known source")
+        if mid in sources or source in sources.values():
+            raise GatewayError("bad_request", f"{mid!r:.40} or {source} is there twice")
+        sources[mid] = source
+    return sources
+
+
+def recording(data: dict[str, Any]) -> str:
+    value = data.get("recording")
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    if not isinstance(value, str) or not 0 < len(value) <= 128:
+        raise GatewayError("bad_request", "bad recording id")
+    return value
+
+
+MAX_TRACKS = 200
+MAX_PIXELS = 16384
+
+
+def view(data: dict[str, Any]) -> dict[tuple[str, str], tuple[int, int, int]]:
+    """What a peer shows: (peer, source) -> (width, height, priority)."""
+    tracks = data.get("tracks")
+    if not isinstance(tracks, list) or len(tracks) > MAX_TRACKS:
+        raise GatewayError("bad_request", f"tracks must be a list of at most {MAX_TRACKS}")
+    shown: dict[tuple[str, str], tuple[int, int, int]] = {}
+    for track in tracks:
+        if not isinstance(track, dict):
+            raise GatewayError("bad_request", "a track must be an object")
+        peer, source = track.get("peer"), track.get("source")
+        if not isinstance(peer, str) or not isinstance(source, str) or source not in SOURCES:
+            raise GatewayError("bad_request", "a track needs a peer and a known source")
+        width, height, priority = (integer(track, name) for name in ("width", "height", "priority"))
+        if width > MAX_PIXELS or height > MAX_PIXELS or priority > 2:
+            raise GatewayError("bad_request", "a track's size or priority is out of range")
+        shown[peer, source] = (width, height, priority)
+    return shown

@@ -1,0 +1,250 @@
+"""Subscribers change layers, pause and lose packets, and see one unbroken stream."""
+
+import itertools
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from media_gateway.sfu import rtp
+from media_gateway.sfu.downtrack import DownTrack
+from media_gateway.sfu.recorder_feed import RecorderFeed
+
+from .wire import OPUS, World, pictures
+
+RIDS = ("q", "h", "f")
+
+
+def unbroken(world: World, down: DownTrack) -> list[rtp.Parsed]:
+    """Check sequence numbers, clock and picture counts of everything a subscriber got."""
+    packets = world.got(down)
+    for before, after in itertools.pairwise(packets):
+        assert after.sequence == (before.sequence + 1) & 0xFFFF
+        step = rtp.timestamp_delta(after.timestamp, before.timestamp)
+        assert step == 0 if not before.marker else step > 0
+    counted = pictures(world.raw(down), world.source.ssrc)
+    for (picture, tl0), (next_picture, next_tl0) in itertools.pairwise(counted):
+        assert next_picture in (picture, (picture + 1) & 0x7FFF)
+        assert (next_picture == picture) == (next_tl0 == tl0)
+        assert next_tl0 in (tl0, (tl0 + 1) & 0xFF)
+    return packets
+
+
+def test_a_subscriber_begins_with_a_key_frame_of_its_layer() -> None:
+    world = World(rids=RIDS)
+    down = world.subscriber()
+    down.aim(world.source.layer("h"))
+    assert world.source.layer("h").uplink.asked == 1  # type: ignore[union-attr]
+    world.frame("h")
+    world.frame("f", key=True)
+    world.pass_time()
+    assert world.got(down) == []
+    world.frame("h", key=True, packets=3)
+    world.frame("h", packets=2)
+    world.pass_time()
+    assert len(unbroken(world, down)) == 5 and down.layer is world.source.layer("h")
+    assert (world.source.layer("h").width, world.source.layer("h").height) == (1280, 720)
+
+
+def test_a_switch_waits_for_the_key_frame_and_leaves_no_trace() -> None:
+    world = World(rids=RIDS)
+    down = world.subscriber()
+    down.aim(world.source.layer("q"))
+    for rid in RIDS:
+        world.frame(rid, key=True)
+    world.pass_time()
+    for target in ("f", "q", "h", "f"):
+        down.aim(world.source.layer(target))
+        for _ in range(3):
+            for rid in RIDS:
+                world.frame(rid, packets=2)
+            world.pass_time()
+        assert down.layer is not world.source.layer(target), "not before its key frame"
+        for rid in RIDS:
+            world.frame(rid, key=True, packets=3)
+            world.frame(rid)
+        world.pass_time()
+        assert down.layer is world.source.layer(target)
+    assert len(unbroken(world, down)) > 40 and down.switches == 4
+
+
+def test_a_pause_leaves_no_hole_but_time_goes_on() -> None:
+    world = World()
+    down = world.subscriber()
+    down.aim(world.source.layer(""))
+    world.frame(key=True)
+    world.pass_time()
+    down.aim(None)
+    for _ in range(30):
+        world.frame()
+        world.pass_time()
+    down.aim(world.source.layer(""))
+    world.frame(key=True)
+    world.pass_time()
+    first, second = unbroken(world, down)
+    assert rtp.timestamp_delta(second.timestamp, first.timestamp) == pytest.approx(31 * 3000, abs=40)
+
+
+def test_packets_from_before_the_switch_are_left_out() -> None:
+    world = World(rids=("q", "f"))
+    down = world.subscriber()
+    down.aim(world.source.layer("q"))
+    world.frame("q", key=True)
+    world.frame("q")
+    world.pass_time()
+    # The first packets of the upper layer are late: they come after its key frame.
+    late = world.counts["f"][0]
+    world.counts["f"][0] += 5
+    world.source.layer("f").gated = False
+    world.source.layer("f").shift = None
+    world.frame("f", key=True)
+    down.aim(world.source.layer("f"))
+    world.frame("f", key=True)
+    world.source.layer("f").floor = 0
+    world.source.layer("f").deliver(late, 0, 0, memoryview(b"\x80\xc0\x80\x00\x00\x00"), world.now)
+    world.frame("f")
+    world.pass_time()
+    assert len(unbroken(world, down)) == 4
+
+
+def test_a_nack_finds_the_packet_in_the_layer_it_came_from() -> None:
+    world = World(rids=("q", "f"))
+    down = world.subscriber()
+    down.aim(world.source.layer("q"))
+    world.frame("q", key=True, packets=2, size=10)
+    world.pass_time()
+    down.aim(world.source.layer("f"))
+    world.frame("f", key=True, packets=2, size=99)
+    world.pass_time()
+    sent = world.raw(down)[:]
+    numbers = [rtp.parse(packet).sequence for packet in sent]
+    down.resend([numbers[1], numbers[2], (numbers[3] + 1) & 0xFFFF, (numbers[0] - 7) & 0xFFFF], world.now)
+    again = world.raw(down)[len(sent) :]
+    assert len(again) == 2, "the unsent and the never sent are passed over"
+    for packet, original in zip(again, sent[1:3], strict=True):
+        repaired = rtp.parse(packet)
+        assert repaired.ssrc == world.source.rtx_ssrc and repaired.payload_type == 97
+        whole = rtp.parse(original)
+        assert packet[repaired.start :] == original[2:4] + original[whole.start :]
+        assert repaired.timestamp == whole.timestamp
+    down.resend([numbers[1]], world.now + 0.001)
+    assert len(world.raw(down)) == len(sent) + 2, "not the same again at once"
+
+
+def test_a_slow_line_is_paced_and_an_overflow_ends_at_a_key_frame() -> None:
+    world = World()
+    down = world.subscriber()
+    down.sender.estimator.estimate = 200_000.0
+    down.sender.follow(world.now)
+    layer = world.source.layer("")
+    down.aim(layer)
+    world.frame(key=True, packets=30, size=1000)
+    world.pass_time(0.005)
+    held = down.sender.queued_bytes
+    assert held > 0 and len(world.got(down)) < 30
+    while down.sender.drain(world.now):
+        world.now += 0.005
+    assert len(unbroken(world, down)) == 30 and down.sender.queued_bytes == 0
+    for _ in range(4):
+        world.frame(packets=20, size=1000)
+        world.pass_time(0.005)
+    assert down.sender.overflows == 1 and down.starved == 1 and down.layer is None
+    assert layer.waiting == [down]
+    while down.sender.drain(world.now):
+        world.now += 0.005
+    world.pass_time(2.0)
+    world.frame(key=True)
+    world.pass_time()
+    world.frame()
+    world.pass_time()
+    packets = world.got(down)
+    for before, after in itertools.pairwise(packets):
+        assert after.sequence == (before.sequence + 1) & 0xFFFF, "numbers of dropped packets are used again"
+
+
+def test_sound_never_waits_and_what_is_kept_back_leaves_no_hole() -> None:
+    world = World(OPUS, "mic")
+    down = world.subscriber()
+    down.sender.estimator.estimate = 1.0
+    down.sender.follow(world.now)
+    for forward in (True, True, False, False, False, True, True):
+        world.voice(forward=forward)
+        world.pass_time(0.02)
+    packets = world.got(down)
+    assert [p.sequence - packets[0].sequence & 0xFFFF for p in packets] == [0, 1, 2, 3]
+    assert [p.timestamp - packets[0].timestamp & 0xFFFFFFFF for p in packets] == pytest.approx(
+        [0, 960, 960 * 5, 960 * 6], abs=4
+    )
+
+
+def test_layers_that_nobody_watches_are_switched_off_at_the_sender() -> None:
+    world = World(rids=RIDS)
+    down = world.subscriber()
+    down.aim(world.source.layer("q"))
+    for second in range(8):
+        for rid in RIDS:
+            world.frame(rid, key=True)
+        world.pass_time(1.0)
+        world.source.every_second(world.now, 1.0)
+        if second < 4:
+            assert world.active == []
+    assert world.active[-1] == {"q": True, "h": False, "f": False}
+    down.aim(world.source.layer("f"))
+    assert world.active[-1] == {"q": True, "h": False, "f": True}, "wanted again at once"
+
+
+def test_a_recorder_gets_the_best_layer_as_one_stream() -> None:
+    world = World(rids=RIDS)
+
+    class Feed(RecorderFeed):
+        def __init__(self) -> None:
+            self.sources = {}
+            self.taken: list[bytes] = []
+
+        def rtp(self, source: object, packet: bytes) -> None:
+            self.taken.append(packet)
+
+        def announce(self, source: object) -> None: ...
+        def state(self, source: object, state: object) -> None: ...
+
+    feed = Feed()
+    feed.add(world.source)
+    world.frame("q", key=True)
+    world.pass_time()
+    world.source.layer("q").width, world.source.layer("q").height = 320, 180
+    for _ in range(3):
+        world.frame("q")
+        world.pass_time()
+    world.frame("f", key=True)
+    world.pass_time()
+    for _ in range(3):
+        world.frame("q")
+        world.frame("f")
+        world.pass_time()
+    packets = [rtp.parse(packet) for packet in feed.taken]
+    assert world.source.tap is not None and world.source.tap.layer is world.source.layer("f")
+    assert len(packets) == 8
+    for before, after in itertools.pairwise(packets):
+        assert after.sequence == (before.sequence + 1) & 0xFFFF
+        assert rtp.timestamp_delta(after.timestamp, before.timestamp) > 0
+    # The best layer stops: the next best goes on with a key frame.
+    world.now += 2.0
+    world.frame("q")
+    world.frame("q", key=True)
+    assert world.source.tap.layer is world.source.layer("q") and len(feed.taken) == 9
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.tuples(st.sampled_from(["q", "h", "f", None]), st.integers(1, 4), st.booleans()), max_size=30)
+)
+def test_whatever_happens_the_stream_is_unbroken(steps: list[tuple[str | None, int, bool]]) -> None:
+    world = World(rids=RIDS)
+    down = world.subscriber()
+    for rid, frames, key in steps:
+        down.aim(None if rid is None else world.source.layer(rid))
+        for place in range(frames):
+            for each in RIDS:
+                world.frame(each, key=key and place == 0, packets=1 + place)
+            world.pass_time()
+    unbroken(world, down)
