@@ -5,4 +5,5 @@ import meetings.invitations.admin
 import meetings.live.admin
 import meetings.minutes.admin
 import meetings.recordings.admin
-import meetings.scheduling.admin  # noqa: F401
+import meetings.scheduling.admin
+import meetings.streams.admin  # noqa: F401

@@ -11,4 +11,5 @@ class MeetingsConfig(AppConfig):
         import meetings.live.receivers
         import meetings.minutes.receivers
         import meetings.permissions.link_accounts
-        import meetings.recordings.receivers  # noqa: F401
+        import meetings.recordings.receivers
+        import meetings.streams.receivers  # noqa: F401

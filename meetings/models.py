@@ -6,6 +6,7 @@ from meetings.live.models import Attendance, MediaIncident, Participant, Session
 from meetings.minutes.models import ActionItem, AgendaItem, Decision, Minutes, MinutesNote
 from meetings.recordings.models import Recording
 from meetings.scheduling.models import Meeting
+from meetings.streams.models import StreamConnection, StreamKey
 
 __all__ = [
     "ActionItem",
@@ -23,4 +24,6 @@ __all__ = [
     "Recording",
     "Session",
     "SharedFile",
+    "StreamConnection",
+    "StreamKey",
 ]

@@ -9,4 +9,5 @@ urlpatterns = [
     path("", include("meetings.chat.urls")),
     path("", include("meetings.recordings.urls")),
     path("", include("meetings.minutes.urls")),
+    path("", include("meetings.streams.urls")),
 ]

@@ -12,7 +12,14 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
 app = Celery("plenum")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks(
-    ["meetings.invitations", "meetings.live", "meetings.recordings", "meetings.minutes", "media_gateway"],
+    [
+        "meetings.invitations",
+        "meetings.live",
+        "meetings.recordings",
+        "meetings.minutes",
+        "meetings.streams",
+        "media_gateway",
+    ],
 )
 
 

@@ -178,6 +178,7 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BEAT_SCHEDULE = {
     "deliver-outbox": {"task": "meetings.invitations.tasks.deliver_due", "schedule": 20.0},
     "reap-participants": {"task": "meetings.live.tasks.reap_participants", "schedule": 20.0},
+    "reap-streams": {"task": "meetings.streams.tasks.reap_streams", "schedule": 20.0},
     "draft-missing-minutes": {"task": "meetings.minutes.tasks.draft_missing", "schedule": 120.0},
     "resume-compositions": {"task": "meetings.recordings.tasks.resume_compositions", "schedule": 60.0},
 }

@@ -32,6 +32,8 @@ _ROOM = re.compile(r"[A-Za-z0-9-]{1,40}", re.ASCII)
 _replays = ReplayLog()
 # Events of one peer that others hear: how well it comes through, what it says over its data channel.
 _ROOM_WIDE = frozenset({"quality", "data"})
+# What happens to a peer itself, which portal code follows too (`signals.peer_event`).
+_LIFE = frozenset({"peer.state", "peer.gone"})
 # asyncio keeps only weak references to tasks.
 _background: set[asyncio.Task[None]] = set()
 
@@ -203,6 +205,10 @@ class ControlConsumer(AsyncWebsocketConsumer):
             "generation": frame.get("generation"),
             "data": data,
         }
+        if peer and event in _LIFE:
+            await signals.peer_event.asend_robust(
+                sender=MediaNode, event=event, room=room, peer=peer, data=message["data"]
+            )
         group = room_group(room) if peer is None or event in _ROOM_WIDE else peer_group(room, peer)
         await self.channel_layer.group_send(group, message)
         if event == "trouble":

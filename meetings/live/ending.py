@@ -18,6 +18,8 @@ from meetings.permissions.actor import SYSTEM, Actor
 from meetings.permissions.capabilities import Capability
 from meetings.permissions.decide import require
 
+# A forgotten encoder must not keep a room open for ever; one that others watch elsewhere may be alone in it.
+STREAM_ALONE = dt.timedelta(hours=1)  # after the booked end
 EMPTY_AFTER = 600.0  # seconds with nobody in after which a session ends by itself
 
 
@@ -65,7 +67,8 @@ def end_session(session: Session, *, actor: Actor, reason: str = "host") -> bool
 def _close_stays(session: Session, now: dt.datetime) -> None:
     """Stays end now, those of a dropped network when it was last there."""
     stays = Attendance.objects.filter(participant__session=session, left_at=None)
-    for stay in stays.filter(participant__channel="").select_related("participant"):
+    dropped = stays.filter(participant__channel="").exclude(participant__role=Participant.Role.STREAM)
+    for stay in dropped.select_related("participant"):
         stay.left_at = max(stay.joined_at, min(now, stay.participant.last_seen_at))
         stay.save(update_fields=["left_at"])
     stays.filter(joined_at__gt=now).update(left_at=F("joined_at"))
@@ -74,10 +77,13 @@ def _close_stays(session: Session, now: dt.datetime) -> None:
 
 def end_if_deserted(session: Session) -> bool:
     """End a session in which nobody has been for EMPTY_AFTER seconds, and for which nobody waits."""
-    if presence.people_in(session).exists() or presence.people_waiting(session).exists():
+    if presence.attendees_in(session).exists() or presence.people_waiting(session).exists():
+        return False
+    if presence.people_in(session).exists() and timezone.now() < session.meeting.ends_at + STREAM_ALONE:
         return False
     last = Attendance.objects.filter(participant__session=session).aggregate(last=Max("left_at"))["last"]
-    asked = session.participants.aggregate(last=Max("last_seen_at"))["last"]
+    people = session.participants.exclude(role=Participant.Role.STREAM)
+    asked = people.aggregate(last=Max("last_seen_at"))["last"]
     since = max(moment for moment in (last, asked, session.started_at) if moment is not None)
     if since > timezone.now() - dt.timedelta(seconds=EMPTY_AFTER):
         return False

@@ -17,6 +17,7 @@ from meetings.live.guards import audit, lock_session
 from meetings.live.identity import Visitor, clean_name
 from meetings.live.models import Attendance, Participant, Session
 from meetings.live.payloads import live_json, participant_json
+from meetings.live.signals import participant_left
 from meetings.permissions.actor import SYSTEM, Actor
 from meetings.permissions.capabilities import Capability, Role
 from meetings.scheduling.models import Meeting
@@ -51,7 +52,7 @@ def join_session(visitor: Visitor, wish: JoinRequest, *, channel: str) -> Partic
         resumed = _by_resume_key(visitor, wish.resume)
         if resumed is not None and resumed.session.ended_at is not None:
             raise RoomError("ended", _("The meeting has ended."))
-        session = _running_session(meeting)
+        session = running_session(meeting)
         participant = (
             resumed or session.participants.filter(identity=visitor.identity).exclude(identity="").first()
         )
@@ -101,7 +102,7 @@ def _by_resume_key(visitor: Visitor, key: str) -> Participant | None:
     return participant if own_link else None
 
 
-def _running_session(meeting: Meeting) -> Session:
+def running_session(meeting: Meeting) -> Session:
     """The running session, locked; begun now if there is none."""
     while True:
         found = Session.objects.filter(meeting=meeting, ended_at=None).values_list("pk", flat=True).first()
@@ -239,6 +240,9 @@ def go_out(participant: Participant, state: Participant.State, reason: str, *, a
         events.send_to_session(session, "participant.left", {"id": participant.public_id, "reason": reason})
         media.tell(session, "peer.remove", peer=participant.public_id)
         announce_count(session)
+        transaction.on_commit(
+            lambda: participant_left.send_robust(sender=Participant, participant=participant)
+        )
     else:
         events.send_to_session(
             session, "lobby.left", {"id": participant.public_id}, only=Capability.LOBBY_ADMIT
@@ -293,7 +297,8 @@ def overdue() -> Q:
     it).
     """
     now = timezone.now()
-    here = Q(state__in=(Participant.State.IN, Participant.State.LOBBY))
+    # Streams have no browser: their media worker knows whether they are there.
+    here = Q(state__in=(Participant.State.IN, Participant.State.LOBBY)) & ~Q(role=Participant.Role.STREAM)
     cut = Q(channel="", last_seen_at__lte=now - dt.timedelta(seconds=LOST_AFTER))
     dead = Q(last_seen_at__lte=now - dt.timedelta(seconds=SILENT_AFTER))
     return here & (cut | dead)

@@ -49,9 +49,14 @@ def silent_sources(participant: Participant) -> list[str]:
 
 def ice_servers(participant: Participant) -> list[dict[str, Any]]:
     """TURN servers with credentials that end by themselves (coturn's use-auth-secret)."""
+    return ice_servers_for(participant.public_id)
+
+
+def ice_servers_for(public_id: str) -> list[dict[str, Any]]:
+    """The same for whoever is known by that id."""
     if not settings.TURN_URLS:
         return []
-    name = f"{int(time.time()) + TURN_SECONDS}:{participant.public_id}"
+    name = f"{int(time.time()) + TURN_SECONDS}:{public_id}"
     # SHA-1 is what that scheme asks for; as an HMAC key it is not weakened by collisions.
     digest = hmac.new(settings.TURN_SECRET.encode(), name.encode(), hashlib.sha1).digest()
     return [{"urls": settings.TURN_URLS, "username": name, "credential": base64.b64encode(digest).decode()}]

@@ -67,6 +67,7 @@ class Participant(models.Model):
         COHOST = "cohost", _("Co-host")
         PARTICIPANT = "participant", _("Participant")
         GUEST = "guest", _("Guest")
+        STREAM = "stream", _("Stream")
 
     class State(models.TextChoices):
         LOBBY = "lobby", _("In the lobby")
@@ -79,7 +80,7 @@ class Participant(models.Model):
     session = models.ForeignKey(
         Session, on_delete=models.CASCADE, related_name="participants", verbose_name=_("session")
     )
-    # "user:12", "invitation:7" or "guest:<random>": the same person is one participant.
+    # "user:12", "invitation:7", "guest:<random>" or "stream:<key>": the same person is one participant.
     identity = models.CharField(max_length=60)
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL,
@@ -122,6 +123,11 @@ class Participant(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def is_stream(self) -> bool:
+        """A program that sends by WHIP: it has no browser, no chat, and is no attendee."""
+        return self.role == self.Role.STREAM
 
 
 class Attendance(models.Model):

@@ -75,11 +75,16 @@ def mute_participant(public_id: str, source: str, *, actor: Actor) -> None:
 
 
 def mute_all(*, actor: Actor) -> int:
-    """Switch off every microphone but the actor's own and the host's; returns how many were on."""
+    """Switch off every microphone but the actor's own and the host's; returns how many were on.
+
+    Streams stay on: a host let them in to be heard, and nobody sits there to switch them on again.
+    """
     with transaction.atomic():
         moderator, actor = locked_with(actor, Capability.PARTICIPANT_MUTE)
         others = (
-            presence.people_in(moderator.session).exclude(pk=moderator.pk).exclude(role=Participant.Role.HOST)
+            presence.attendees_in(moderator.session)
+            .exclude(pk=moderator.pk)
+            .exclude(role=Participant.Role.HOST)
         )
         muted = 0
         for target in others:
@@ -108,6 +113,8 @@ def promote(public_id: str, role: str, *, actor: Actor) -> Participant:
         target = _target(public_id, moderator, Capability.PARTICIPANT_PROMOTE)
         if target.pk == moderator.pk:
             raise RoomError("conflict", _("The host stays host."))
+        if target.is_stream:
+            raise RoomError("conflict", _("A stream has no rights to be given."))
         if target.role != role:
             former, target.role = target.role, role
             target.save(update_fields=["role"])

@@ -24,18 +24,22 @@ def now_iso() -> str:
 
 
 def participant_json(participant: Participant) -> dict[str, Any]:
-    """`guest` tells that this person has no account; `connected` that their network is there."""
+    """`guest` tells that this person has no account; `connected` that their network is there.
+
+    A stream has no socket of its own: as long as it is in, its media worker hears it.
+    """
     return {
         "id": participant.public_id,
         "name": participant.name,
+        "kind": "stream" if participant.is_stream else "person",
         "role": participant.role,
-        "guest": participant.user_id is None,
+        "guest": participant.user_id is None and not participant.is_stream,
         "mic": participant.mic,
         "camera": participant.camera,
         "screen": participant.screen,
         "hand": iso(participant.hand_at) if participant.hand_at else None,
         "joined_at": iso(participant.joined_at or participant.asked_at),
-        "connected": bool(participant.channel),
+        "connected": bool(participant.channel) or participant.is_stream,
     }
 
 

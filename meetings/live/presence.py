@@ -19,8 +19,13 @@ def live_session_of(meeting: Meeting) -> Session | None:
     return session if session is not None and session.opened_at is not None else None
 
 
+def attendees_in(session: Session) -> QuerySet[Participant]:
+    """People in the room, without the programs that send into it."""
+    return people_in(session).exclude(role=Participant.Role.STREAM)
+
+
 def people_in(session: Session) -> QuerySet[Participant]:
-    """Participants in the room, those with a dropped network among them."""
+    """Participants in the room: streams too, and people with a dropped network."""
     return session.participants.filter(state=Participant.State.IN)
 
 
@@ -34,4 +39,4 @@ def people_waiting(session: Session) -> QuerySet[Participant]:
 
 
 def live_count(session: Session) -> int:
-    return people_in(session).count()
+    return attendees_in(session).count()

@@ -52,7 +52,8 @@ class Facts:
 def attendance_of(session: Session) -> list[Attendee]:
     """Everyone who was in the room, in the order they came. Two queries."""
     stays = Prefetch("stays", queryset=Attendance.objects.order_by("joined_at"))
-    people = session.participants.exclude(joined_at=None).select_related("user").prefetch_related(stays)
+    came = session.participants.exclude(joined_at=None).exclude(role=Participant.Role.STREAM)
+    people = came.select_related("user").prefetch_related(stays)
     attendees = [_attendee(person, session.ended_at) for person in people]
     return sorted(attendees, key=lambda attendee: (attendee.joined_at, attendee.participant.pk))
 

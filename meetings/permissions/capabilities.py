@@ -16,6 +16,7 @@ class Role(StrEnum):
     COHOST = "cohost"  # invited as, or made, co-host
     PARTICIPANT = "participant"  # invited, with account or personal link
     GUEST = "guest"  # came by the fixed link and was let in
+    STREAM = "stream"  # a program that sends with a key a host made: no person
     OUTSIDER = "outsider"  # anyone else
     ADMIN = "admin"  # administrator who has no other role in the meeting
 
@@ -44,12 +45,13 @@ class Capability(StrEnum):
     RECORDING_VIEW = "recording.view"
     RECORDING_DOWNLOAD = "recording.download"
     RECORDING_DELETE = "recording.delete"
+    STREAM_MANAGE = "stream.manage"
     MINUTES_VIEW = "minutes.view"
     MINUTES_EDIT = "minutes.edit"
     MINUTES_REOPEN = "minutes.reopen"
 
 
-H, C, P, G, A = Role.HOST, Role.COHOST, Role.PARTICIPANT, Role.GUEST, Role.ADMIN
+H, C, P, G, S, A = Role.HOST, Role.COHOST, Role.PARTICIPANT, Role.GUEST, Role.STREAM, Role.ADMIN
 
 TABLE: dict[Capability, frozenset[Role]] = {
     Capability.MEETING_VIEW: frozenset({H, C, P, A}),
@@ -63,9 +65,9 @@ TABLE: dict[Capability, frozenset[Role]] = {
     Capability.PARTICIPANT_REMOVE: frozenset({H, C}),
     Capability.PARTICIPANT_PROMOTE: frozenset({H}),
     Capability.HAND_LOWER: frozenset({H, C}),
-    Capability.MEDIA_AUDIO: frozenset({H, C, P, G}),
-    Capability.MEDIA_VIDEO: frozenset({H, C, P, G}),
-    Capability.MEDIA_SCREEN: frozenset({H, C, P, G}),
+    Capability.MEDIA_AUDIO: frozenset({H, C, P, G, S}),
+    Capability.MEDIA_VIDEO: frozenset({H, C, P, G, S}),
+    Capability.MEDIA_SCREEN: frozenset({H, C, P, G, S}),
     Capability.REACTION_SEND: frozenset({H, C, P, G}),
     Capability.POINTER_SHOW: frozenset({H, C, P, G}),
     Capability.CHAT_READ: frozenset({H, C, P, G}),
@@ -75,6 +77,7 @@ TABLE: dict[Capability, frozenset[Role]] = {
     Capability.RECORDING_VIEW: frozenset({H, C, P}),
     Capability.RECORDING_DOWNLOAD: frozenset({H, C}),
     Capability.RECORDING_DELETE: frozenset({H, A}),
+    Capability.STREAM_MANAGE: frozenset({H, C}),
     Capability.MINUTES_VIEW: frozenset({H, C, P, G}),
     Capability.MINUTES_EDIT: frozenset({H, C}),
     Capability.MINUTES_REOPEN: frozenset({H}),

@@ -11,7 +11,7 @@ from django.db.models.functions import Coalesce
 
 from accounts.models import User
 from meetings.invitations.models import Invitation, OutboxMail
-from meetings.live.models import Session
+from meetings.live.models import Participant, Session
 from meetings.minutes.models import AgendaItem
 from meetings.permissions.actor import Actor
 from meetings.permissions.capabilities import Capability, Role, capabilities_of
@@ -109,11 +109,12 @@ class Detail:
 def meeting_detail(meeting: Meeting, actor: Actor) -> Detail:
     """The page's facts, in a fixed number of queries. `meeting.organizer` should be loaded."""
     role = actor.role_in(meeting)
+    came = Q(participants__joined_at__isnull=False) & ~Q(participants__role=Participant.Role.STREAM)
     recordings = Recording.objects.filter(state__in=[Recording.State.READY, Recording.State.COMPOSING])
     sessions = list(
         Session.objects.filter(meeting=meeting, opened_at__isnull=False)
         .select_related("minutes")
-        .annotate(people_total=Count("participants", filter=Q(participants__joined_at__isnull=False)))
+        .annotate(people_total=Count("participants", filter=came))
         .prefetch_related(Prefetch("recordings", queryset=recordings.order_by("started_at")))
         .order_by("-started_at")
     )

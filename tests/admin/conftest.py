@@ -13,6 +13,7 @@ from meetings.chat.models import ChatMessage, SharedFile
 from meetings.invitations.models import OutboxMail
 from meetings.live.models import MediaIncident
 from meetings.minutes.models import ActionItem, AgendaItem, Decision, Minutes, MinutesNote
+from meetings.streams.models import StreamConnection, StreamKey
 from tests.meetings.minutes import world
 
 
@@ -34,6 +35,11 @@ def fill(number: int) -> SimpleNamespace:
         session=session, publisher=host, subscriber=guest, source="camera", hop="downlink",
         actions=["keyframe", "restart"], node="media-a",
     )  # fmt: skip
+    key = StreamKey.objects.create(
+        meeting=meeting, name="Hall", direction="publish", token_hash=f"{number:064}", hint="abcd",
+        created_by=mei, expires_at=timezone.now(),
+    )  # fmt: skip
+    StreamConnection.objects.create(key=key, session=session, peer="s1", node="media-a", end_reason="deleted")
     file = SharedFile.objects.create(
         session=session,
         participant=host,

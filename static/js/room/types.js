@@ -2,11 +2,12 @@
  * The shapes of docs/protocol.md section 1, for the type checker. This file holds no code.
  *
  * @typedef {"mic" | "camera" | "screen" | "screen_audio"} Source
- * @typedef {"host" | "cohost" | "participant" | "guest"} Role
+ * @typedef {"host" | "cohost" | "participant" | "guest" | "stream"} Role
  *
  * @typedef {object} Participant
  * @property {string} id
  * @property {string} name
+ * @property {"person" | "stream"} kind a stream is a program that sends: it reads nothing and has no rights to be given
  * @property {Role} role
  * @property {boolean} guest
  * @property {boolean} mic

@@ -102,7 +102,7 @@ export class People {
       if (camera) choices.push({ action: "mute-camera", icon: "video-off", words: gettext("Stop the video") });
       if (screen) choices.push({ action: "mute-screen", icon: "screen-share-off", words: gettext("Stop the sharing") });
     }
-    if (may(state, "participant.promote") && role !== "host") {
+    if (may(state, "participant.promote") && role !== "host" && role !== "stream") {
       if (role === "cohost") choices.push({ action: "demote", icon: "user-minus", words: gettext("Make participant again") });
       else choices.push({ action: "promote", icon: "user-cog", words: gettext("Make co-host") });
     }

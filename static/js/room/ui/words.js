@@ -79,6 +79,7 @@ export function refusalWords(error) {
 /** What a role adds to a name; empty for those without. @param {Role} role */
 export function roleWord(role) {
   if (role === "host") return gettext("host");
+  if (role === "stream") return gettext("stream");
   return role === "cohost" ? gettext("co-host") : "";
 }
 

@@ -1,0 +1,14 @@
+from django.urls import URLPattern, path
+
+from meetings.streams import http, whip
+
+
+def either(route: str, view: http.View, name: str) -> list[URLPattern]:
+    """Encoders take an address as people typed it, with or without the last slash: no redirect of a POST."""
+    return [path(f"{route}/", view, name=name), path(route, view)]
+
+
+urlpatterns = [
+    *either("whip/<str:code>", whip.whip_endpoint, "whip"),
+    *either("whip/resource/<str:ident>", whip.session_resource, "whip_resource"),
+]
