@@ -165,7 +165,8 @@ def subscribe_offer(
             lines.append("a=inactive")
         else:
             lines += ["a=sendonly", f"a=msid:{section.peer} {section.source}"]
-        lines += ["a=rtcp-mux", "a=rtcp-rsize"]
+        # A browser that only receives learns the round trip so, and asks again for what is missing in time.
+        lines += ["a=rtcp-mux", "a=rtcp-rsize", "a=rtcp-xr:rcvr-rtt=all"]
         if place == 0:
             lines += candidate_lines(transport)
         lines.append(f"a=extmap:{TRANSPORT_CC_ID} {TRANSPORT_CC_URI}")

@@ -66,6 +66,7 @@ class SubscribeConnection:
         self.state_changed = state_changed
         self.call_later = call_later
         self.session = secrets.randbits(62)
+        self.rtcp_ssrc = secrets.randbelow(0xFFFFFFFE) + 1
         self.version = 0
         self.answered = 0
         self.dirty = False
@@ -271,6 +272,8 @@ class SubscribeConnection:
                     self.sender.estimator.report(block.fraction_lost / 256, down.round_trip, now)
         elif isinstance(message, rtcp.TransportFeedback):
             self._feedback(message.body, now)
+        elif isinstance(message, rtcp.ReferenceTime):
+            self.transport.send_rtcp(message.answer(self.rtcp_ssrc))
         elif isinstance(message, rtcp.Remb):
             self.allocation.limit_bitrate = float(message.bitrate)
 

@@ -32,12 +32,12 @@ MAX_FLOWS = 64
 IDLE = 0.5
 
 
-def udp_socket(address: Address | None = None) -> socket.socket:
+def udp_socket(ip: str = "127.0.0.1") -> socket.socket:
     sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     sock.setblocking(False)
     for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
         sock.setsockopt(socket.SOL_SOCKET, option, 1 << 21)
-    sock.bind(address or ("127.0.0.1", 0))
+    sock.bind((ip, 0))
     return sock
 
 
@@ -64,6 +64,10 @@ class Port:
         self.sock = udp_socket()
         self.flows: dict[Address, Flow] = {}
 
+    def socket_upstream(self) -> socket.socket:
+        """From the address of the server itself: they are on one machine."""
+        return udp_socket(self.target[0])
+
 
 class Flow:
     """One client address at one port, and the upstream socket that stands for it."""
@@ -71,7 +75,7 @@ class Flow:
     def __init__(self, port: Port, client: Address) -> None:
         self.port = port
         self.client = client
-        self.upstream = udp_socket()
+        self.upstream = port.socket_upstream()
 
 
 class Emulator:
@@ -219,7 +223,7 @@ class Emulator:
         for flow in self.links[link].flows:
             self._unwatch(flow.upstream.fileno())
             # The new one exists before the old one goes, so that it cannot have the same port.
-            fresh = udp_socket()
+            fresh = flow.port.socket_upstream()
             flow.upstream.close()
             flow.upstream = fresh
             self._watch_upstream(flow)

@@ -178,6 +178,17 @@ async def test_a_nack_for_what_was_never_sent_is_ignored(harness: Harness) -> No
     assert viewer.got("rtx ann camera") == []
 
 
+async def test_a_subscriber_learns_the_round_trip(harness: Harness) -> None:
+    """Browsers time their requests for what is missing by it; who only receives knows it no other way."""
+    viewer = await harness.join("bob")
+    assert "a=rtcp-xr:rcvr-rtt=all" in viewer.offers[0]
+    clock = (0x1122334455667788).to_bytes(8, "big")
+    viewer.rtcp.clear()
+    viewer.subscriber.send_rtcp(bytes((0x80, 207, 0, 4, 0, 0, 0, 9, 4, 0, 0, 2)) + clock)
+    answer = await until(lambda: next((p for p in viewer.rtcp if p[1] == 207), None))
+    assert answer[8:] == bytes((5, 0, 0, 3, 0, 0, 0, 9)) + clock[2:6] + bytes(4)
+
+
 async def test_pause_stops_and_resume_goes_on_without_a_hole(harness: Harness) -> None:
     viewer = await harness.join("bob")
     _, sender = await camera(harness)

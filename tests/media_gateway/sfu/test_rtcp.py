@@ -97,3 +97,29 @@ def test_ntp_time_has_the_fields_of_the_rfc() -> None:
     assert ntp >> 32 == 1_000_000_000 + rtcp.NTP_EPOCH
     assert ntp & 0xFFFFFFFF == 1 << 31
     assert rtcp.ntp_middle(ntp) == ((1_000_000_000 + rtcp.NTP_EPOCH) & 0xFFFF) << 16 | 0x8000
+
+
+def reference_time(sender: int, ntp: int, before: bytes = b"") -> bytes:
+    """An extended report as browsers send it, with other blocks before."""
+    body = sender.to_bytes(4, "big") + before + bytes((4, 0, 0, 2)) + ntp.to_bytes(8, "big")
+    return bytes((0x80, 207)) + (len(body) // 4).to_bytes(2, "big") + body
+
+
+@given(u32, u64)
+def test_a_reference_time_is_answered_with_its_middle(sender: int, ntp: int) -> None:
+    (message,) = rtcp.parse(reference_time(sender, ntp, before=bytes((7, 0, 0, 1)) + bytes(4)))
+    assert message == rtcp.ReferenceTime(sender, ntp)
+    answer = message.answer(0x01020304)
+    # RFC 3611 section 4.5: block type 5, three words: SSRC of the receiver, LRR, DLRR.
+    words = [int.from_bytes(answer[at : at + 4], "big") for at in range(0, len(answer), 4)]
+    assert words == [0x80CF0005, 0x01020304, 0x05000003, sender, ntp >> 16 & 0xFFFFFFFF, 0]
+    assert list(rtcp.parse(answer)) == []
+
+
+@pytest.mark.parametrize("words", [3, 4])
+def test_a_cut_reference_time_is_refused(words: int) -> None:
+    """The block says two words follow its head, the packet ends before."""
+    data = reference_time(1, 1 << 40)
+    data = data[:2] + (words - 1).to_bytes(2, "big") + data[4 : 4 * words]
+    with pytest.raises(ValueError, match="cut off"):
+        list(rtcp.parse(data))
