@@ -131,6 +131,8 @@ class Gateway:
             busy=self._busy.add,
             call_later=self._loop.call_later,
             pacer=self._pacer,
+            loudest=self.config.loudest,
+            max_bitrate=self.config.max_bitrate,
             numbers=self._numbers,
         )
         self._operations = Operations(self.config, self.instance, services, self._rooms)

@@ -65,7 +65,12 @@ class Layer:
         self.keyframe_requests = 0
         self.packets = 0
         self.octets = 0
-        self._octets_before = 0
+        self.offered = 0
+        """payload bytes that came, forwarded or not"""
+        self.offered_bitrate = 0.0
+        self.withdrawn = False
+        """nothing of it is forwarded, because its publisher sends more than it may"""
+        self._octets_before = self._offered_before = 0
         self.pending: list[Record] = []
         self.live: list[DownTrack] = []
         self.waiting: list[DownTrack] = []
@@ -98,7 +103,8 @@ class Layer:
         only recorders get it, and subscribers see no hole.
         """
         source = self.source
-        if source.paused or not source.permitted:
+        self.offered += len(payload)
+        if source.paused or not source.permitted or self.withdrawn:
             return
         codec = self.codec
         starts = codec.starts_keyframe is not None and codec.starts_keyframe(payload)
@@ -190,6 +196,12 @@ class Layer:
         self.shift = None
         self.gated = self.codec.starts_keyframe is not None
 
+    def set_withdrawn(self, withdrawn: bool) -> None:
+        """Stop forwarding, or go on with a key frame."""
+        if self.withdrawn and not withdrawn:
+            self.resume()
+        self.withdrawn = withdrawn
+
     # -- key frames ------------------------------------------------------------
 
     def request_keyframe(self, now: float) -> None:
@@ -220,7 +232,8 @@ class Layer:
     def measure(self, span: float) -> None:
         """Bit rate over the last `span` seconds, smoothed, rising at once."""
         rate = 8 * (self.octets - self._octets_before) / max(0.1, span)
-        self._octets_before = self.octets
+        self.offered_bitrate = 8 * (self.offered - self._offered_before) / max(0.1, span)
+        self._octets_before, self._offered_before = self.octets, self.offered
         self.bitrate = rate if rate > self.bitrate else 0.5 * self.bitrate + 0.5 * rate
         if self.bitrate < 1000:
             self.bitrate = 0.0
@@ -234,6 +247,7 @@ class Layer:
             "width": self.width,
             "height": self.height,
             "bitrate": round(self.bitrate),
+            "withdrawn": self.withdrawn,
             "packets": self.packets,
             "bytes": self.octets,
             "subscribers": len(self.live),

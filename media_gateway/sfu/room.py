@@ -11,6 +11,7 @@ from typing import Any
 from .codecs import Codec
 from .endpoint import Endpoint
 from .errors import GatewayError
+from .loudest import Loudest
 from .pacer import Pacer
 from .publisher import PublishConnection
 from .recorder_feed import RecorderFeed
@@ -39,6 +40,10 @@ class Services:
     busy: Callable[[PublishConnection], None]
     call_later: Callable[[float, Callable[[], None]], object]
     pacer: Pacer
+    loudest: int
+    """voices forwarded at once in a room"""
+    max_bitrate: int
+    """bit/s a peer may publish; 0 is no limit"""
     numbers: "count[int]"
     """track numbers, unique in this worker's life"""
 
@@ -98,7 +103,7 @@ class Peer:
 
     def _hear(self, level: int) -> bool:
         self.room.speaker.hear(self.id, level)
-        return True
+        return self.room.loudest.hear(self.id, level, self.room.services.endpoint.now)
 
     def last_consent(self) -> float:
         """The newest consent on any of its connections; 0 when there never was one."""
@@ -116,6 +121,7 @@ class Room:
         self.peers: dict[str, Peer] = {}
         self.feeds: dict[str, RecorderFeed] = {}
         self.speaker = SpeakerDetector()
+        self.loudest = Loudest(services.loudest)
         self.empty_since: float | None = None
         self._second_at = time.monotonic()
         self._span = 1.0
@@ -155,6 +161,7 @@ class Room:
         for source in list(peer.sources.values()):
             self._retire(peer, source)
         self.speaker.forget(peer.id)
+        self.loudest.forget(peer.id)
 
     def _close_connections(self, peer: Peer) -> None:
         peer.subscribe.close()
@@ -329,10 +336,26 @@ class Room:
         peer.subscribe.repeat_offer(now)
         if peer.publish is not None:
             peer.publish.report(now)
+            self._limit(peer)
         for source in list(peer.sources.values()):
             source.every_second(now, self._span)
             if now > peer.orphans.get(source.name, now):
                 self._retire(peer, source)
+
+    def _limit(self, peer: Peer) -> None:
+        """Take the largest layers from a peer that sends more than it may, until it sends less."""
+        limit = self.services.max_bitrate
+        if not limit:
+            return
+        pictures = [
+            layer for source in peer.sources.values() if source.kind == "video" for layer in source.layers
+        ]
+        excess = sum(layer.offered_bitrate for layer in pictures) - limit
+        for layer in sorted(pictures, key=lambda layer: -layer.offered_bitrate):
+            # A frame or two above is no abuse, and what was taken comes back only once there is room for it.
+            layer.set_withdrawn(excess > (0.0 if layer.withdrawn else 0.1 * limit))
+            if layer.withdrawn:
+                excess -= layer.offered_bitrate
 
     # -- end ------------------------------------------------------------
 
