@@ -2,20 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
 
-from accounts.audit import record
+from accounts.adminbase import admin_user
+from accounts.network import client_ip
+from media_gateway import draining, nodes
 from media_gateway.models import MediaNode
 
 
 @admin.register(MediaNode)
 class MediaNodeAdmin(admin.ModelAdmin):
-    list_display = ("name", "kind", "host", "state", "rooms", "peers", "packets", "lag", "heartbeat_at")
+    list_display = (
+        "name",
+        "kind",
+        "host",
+        "state",
+        "rooms",
+        "peers",
+        "packets",
+        "lag",
+        "processor",
+        "drops",
+        "heartbeat_at",
+    )
     list_filter = ("kind", "state", "host")
     search_fields = ("name", "host", "instance")
     readonly_fields = (
@@ -30,7 +47,7 @@ class MediaNodeAdmin(admin.ModelAdmin):
         "heartbeat_at",
     )
     fields = readonly_fields
-    actions = ("drain", "undrain")
+    actions = ("drain", "restart", "undrain")
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -57,22 +74,28 @@ class MediaNodeAdmin(admin.ModelAdmin):
     def lag(self, node: MediaNode) -> Any:
         return node.load.get("lag_ms", "–")
 
+    @admin.display(description=_("processor"))
+    def processor(self, node: MediaNode) -> str:
+        return f"{100 * nodes.figure(node, 'cpu'):.0f} %" if "cpu" in node.load else "–"
+
+    @admin.display(description=_("drops/s"))
+    def drops(self, node: MediaNode) -> Any:
+        return node.load.get("drops_per_s", "–")
+
     @admin.action(description=_("Give no new rooms to these workers"))
     def drain(self, request: HttpRequest, queryset: QuerySet[MediaNode]) -> None:
-        self._set_state(request, queryset.filter(state=MediaNode.State.UP), MediaNode.State.DRAINING)
+        self._each(request, queryset, draining.drain)
+
+    @admin.action(description=_("Restart these workers when they are empty"))
+    def restart(self, request: HttpRequest, queryset: QuerySet[MediaNode]) -> None:
+        self._each(request, queryset, partial(draining.drain, restart=True))
 
     @admin.action(description=_("Give rooms to these workers again"))
     def undrain(self, request: HttpRequest, queryset: QuerySet[MediaNode]) -> None:
-        self._set_state(request, queryset.filter(state=MediaNode.State.DRAINING), MediaNode.State.UP)
+        self._each(request, queryset, draining.undrain)
 
-    def _set_state(self, request: HttpRequest, rows: QuerySet[MediaNode], state: MediaNode.State) -> None:
-        assert request.user.is_authenticated
-        for node in rows:
-            record(
-                "media_node.state",
-                node,
-                user=request.user,
-                before={"state": node.state},
-                after={"state": state.value},
-            )
-        rows.update(state=state)
+    def _each(self, request: HttpRequest, rows: QuerySet[MediaNode], do: Callable[..., bool]) -> None:
+        changed = sum(do(node, user=admin_user(request), ip=client_ip(request)) for node in rows)
+        text = ngettext("%(count)d worker was told.", "%(count)d workers were told.", changed)
+        level = messages.SUCCESS if changed else messages.WARNING
+        self.message_user(request, text % {"count": changed}, level)

@@ -50,8 +50,8 @@ class _RoomLock(asyncio.Lock):
 class ControlLink:
     """`handle(op, room, peer, data)` serves requests: those of one room in order, rooms beside each other.
 
-    An exception with a `code` (str) is answered as that error, any other as `internal`. `rooms()` and
-    `load()` are asked at each dial and heartbeat.
+    An exception with a `code` (str) is answered as that error, any other as `internal`. `rooms()`,
+    `state()` ("up", "draining", "restarting") and `load()` are asked at each dial and heartbeat.
     """
 
     url: str
@@ -60,6 +60,7 @@ class ControlLink:
     handle: Handler
     rooms: Callable[[], list[str]]
     load: Callable[[], dict[str, Any]]
+    state: Callable[[], str] = lambda: "up"
     linked: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
@@ -154,6 +155,7 @@ class ControlLink:
             "node": who.node,
             "instance": who.instance,
             "host": who.host,
+            "state": self.state(),
         }
         await _write(socket, {"hello": {**hello, "capacity": who.capacity, "rooms": self.rooms()}})
         await _write(socket, {"heartbeat": self.load()})

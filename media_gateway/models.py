@@ -16,7 +16,8 @@ class MediaNode(models.Model):
 
     class State(models.TextChoices):
         UP = "up", _("Running")
-        DRAINING = "draining", _("Draining")
+        DRAINING = "draining", _("Takes no new rooms")
+        RESTARTING = "restarting", _("Restarts when empty")
         DOWN = "down", _("Gone")
 
     name = models.CharField(_("name"), max_length=80, unique=True)

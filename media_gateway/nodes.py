@@ -16,10 +16,17 @@ from media_gateway.models import MediaNode
 
 HEARTBEAT_TIMEOUT = 8.0  # seconds of silence after which a worker (which speaks every 2 s) counts as gone
 
+# A worker beyond one of these takes no new rooms, before those it has are harmed.
+LAG_LIMIT_MS = 100.0  # how late its event loop is on average
+CPU_LIMIT = 0.9  # of the one core it can use
+# To compare workers, in packets a second: being late by a millisecond, and a room of five with cameras on.
+LAG_WEIGHT, ROOM_WEIGHT = 500.0, 5000.0
+ALIKE = 2000.0  # loads that differ by less are the same
+
 
 @dataclass(frozen=True)
 class Hello:
-    """How a worker introduces itself; `rooms` are those it still holds."""
+    """How a worker introduces itself; `rooms` are those it still holds, `state` what it was last told."""
 
     kind: str
     node: str
@@ -27,6 +34,7 @@ class Hello:
     host: str
     capacity: int
     rooms: tuple[str, ...] = ()
+    state: str = MediaNode.State.UP
 
 
 def _announce(signal: Any, node: MediaNode, **details: Any) -> None:
@@ -51,9 +59,11 @@ def register(hello: Hello, channel: str) -> tuple[MediaNode, str]:
         now = timezone.now()
         node.kind, node.instance, node.host = hello.kind, hello.instance, hello.host
         node.capacity, node.channel = hello.capacity, channel
-        # A worker that an administrator is draining stays so through a reconnect of the same instance.
-        if not (node.state == MediaNode.State.DRAINING and former_instance == hello.instance):
+        if former_instance != hello.instance:
             node.state = MediaNode.State.UP
+        elif node.state == MediaNode.State.DOWN:
+            # What it was told before it was taken for gone holds on; otherwise the row knows better.
+            node.state = hello.state
         node.connected_at = node.heartbeat_at = now
         if former_instance != hello.instance:
             node.load = {}
@@ -98,23 +108,54 @@ def alive(kind: str) -> QuerySet[MediaNode]:
     )
 
 
+class AllFull(Exception):
+    """There are workers, but none can take another room without harm to those it has."""
+
+
 def least_loaded(kind: str, count_assigned: Callable[[], Mapping[str, int]]) -> MediaNode | None:
     """The worker to take one more room, given how many each has by name. Call inside a transaction.
 
-    The rows stay locked until it ends, and are counted only then, so two callers at once see each other's
-    choice. Rooms as assigned count first, since heartbeats lag by 2 s; then the peers each worker told.
+    None if no worker is there at all; raises AllFull. The rows stay locked until the transaction ends, and
+    rooms are counted only then, so two callers at once see each other's choice. What the workers measured
+    decides; among those about as busy the one with the fewest rooms, then the fewest people.
     """
     nodes = list(alive(kind).select_for_update().order_by("name"))
     assigned = count_assigned()
-    nodes = [
-        node for node in nodes if not node.capacity or assigned.get(node.name, 0) < node.capacity
-    ] or nodes
-    return min(nodes, key=lambda node: (assigned.get(node.name, 0), _peers(node), node.name), default=None)
+    open_ones = [node for node in nodes if not why_full(node, assigned.get(node.name, 0))]
+    if nodes and not open_ones:
+        raise AllFull
+    return min(open_ones, key=lambda node: _burden(node, assigned.get(node.name, 0)), default=None)
 
 
-def _peers(node: MediaNode) -> int:
-    peers = node.load.get("peers", 0) if isinstance(node.load, dict) else 0
-    return peers if isinstance(peers, int) else 0
+def _burden(node: MediaNode, rooms: int) -> tuple[int, int, float, str]:
+    """Less is better. Heartbeats lag by 2 s, so rooms a worker has not told of yet count as typical ones."""
+    unseen = max(0, rooms - int(figure(node, "rooms")))
+    load = figure(node, "packets_per_s") + LAG_WEIGHT * figure(node, "lag_ms") + ROOM_WEIGHT * unseen
+    return round(load / ALIKE), rooms, figure(node, "peers"), node.name
+
+
+def why_full(node: MediaNode, rooms: int) -> str:
+    """Why this worker should get no room beside the `rooms` it has: "rooms", "peers", "lag" or "cpu".
+
+    Empty if it can take one. Being late or busy does not count without rooms: there is nobody to be harmed,
+    and on a slow machine people would never meet.
+    """
+    peers = figure(node, "max_peers")
+    if node.capacity and rooms >= node.capacity:
+        return "rooms"
+    if peers and figure(node, "peers") >= peers:
+        return "peers"
+    if rooms and figure(node, "lag_ms") > LAG_LIMIT_MS:
+        return "lag"
+    if rooms and figure(node, "cpu") > CPU_LIMIT:
+        return "cpu"
+    return ""
+
+
+def figure(node: MediaNode, key: str) -> float:
+    """A number of the worker's last heartbeat; 0 if it told none."""
+    value = node.load.get(key, 0) if isinstance(node.load, dict) else 0
+    return value if isinstance(value, int | float) and not isinstance(value, bool) else 0
 
 
 def reap_silent() -> int:

@@ -1,18 +1,26 @@
-"""What a media and a recording worker have in common: identity, addresses, and a clean stop."""
+"""What a media and a recording worker have in common: identity, addresses, draining, and a clean stop."""
 
 from __future__ import annotations
 
 import asyncio
 import ipaddress
+import logging
 import re
 import signal
 import socket
+import time
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 import ifaddr
 
-from media_gateway.link import ControlLink
+from media_gateway.link import ControlLink, Handler
+
+log = logging.getLogger("plenum.link")
+
+# A worker that is to restart waits until nobody has come back for so long: people reload their pages.
+EMPTY_SECONDS = 2.0
+EMPTY_CHECK = 0.25
 
 
 class Service(Protocol):
@@ -54,10 +62,70 @@ def advertised_addresses(host: str, configured: list[str]) -> list[str]:
     return [str(candidate) for candidate in own] or ["127.0.0.1"]
 
 
-async def serve(service: Service, make_link: Callable[[], ControlLink]) -> None:
-    """Run the service and its control link until SIGTERM or SIGINT. Raises what `service.start` raises.
+class Duty:
+    """What stands between the control link and a service: it knows whether the worker is to be emptied.
 
-    On the way out the link goes first, so that the web tier places the rooms anew without waiting.
+    `handle`, `rooms` and `load` are the service's own; those of this object are for the link.
+    """
+
+    def __init__(
+        self,
+        handle: Handler,
+        rooms: Callable[[], list[str]],
+        load: Callable[[], dict[str, Any]],
+        **limits: int,
+    ) -> None:
+        self._handle = handle
+        self._load = load
+        self.rooms = rooms
+        self._limits = limits
+        self._order = "up"
+        self._ordered = asyncio.Event()
+        self._measured = (time.monotonic(), time.process_time())
+
+    def state(self) -> str:
+        """ "up", "draining" or "restarting"."""
+        return self._order
+
+    async def handle(
+        self, op: str, room: str | None, peer: str | None, data: dict[str, Any]
+    ) -> dict[str, Any]:
+        """`node.drain` and `node.undrain`; everything else is for the service."""
+        if op not in ("node.drain", "node.undrain"):
+            return await self._handle(op, room, peer, data)
+        self._order = "up" if op == "node.undrain" else "restarting" if data.get("restart") else "draining"
+        log.info("told to be %s", self._order)
+        self._ordered.set()
+        return {}
+
+    def load(self) -> dict[str, Any]:
+        """The service's load, with the share of a core used since the last call, limits and orders."""
+        at, used = self._measured
+        self._measured = now, now_used = time.monotonic(), time.process_time()
+        cpu = (now_used - used) / max(now - at, 0.001)
+        return {**self._load(), **self._limits, "cpu": round(cpu, 3), "draining": self._order != "up"}
+
+    async def finished(self) -> None:
+        """Returns when the worker is to restart and has had no rooms for EMPTY_SECONDS."""
+        while True:
+            if self._order != "restarting":
+                self._ordered.clear()
+                await self._ordered.wait()
+                continue
+            empty_for = 0.0
+            while self._order == "restarting" and not self.rooms():
+                if empty_for >= EMPTY_SECONDS:
+                    return
+                await asyncio.sleep(EMPTY_CHECK)
+                empty_for += EMPTY_CHECK
+            await asyncio.sleep(EMPTY_CHECK)
+
+
+async def serve(service: Service, make_link: Callable[[], ControlLink], duty: Duty) -> bool:
+    """Run the service and its control link until SIGTERM, SIGINT, or until it was drained for a restart.
+
+    True in the last case. Raises what `service.start` raises. On the way out the link goes first, so that the
+    web tier places the rooms anew without waiting.
     """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -67,12 +135,15 @@ async def serve(service: Service, make_link: Callable[[], ControlLink]) -> None:
     link = make_link()
     running = asyncio.create_task(link.run())
     waiting = asyncio.create_task(stop.wait())
+    finishing = asyncio.create_task(duty.finished())
     try:
-        await asyncio.wait([running, waiting], return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait([running, waiting, finishing], return_when=asyncio.FIRST_COMPLETED)
         if running.done():
             running.result()
+        return finishing.done() and not stop.is_set()
     finally:
         waiting.cancel()
+        finishing.cancel()
         await link.stop()
         await asyncio.gather(running, return_exceptions=True)
         await service.stop()

@@ -15,6 +15,7 @@ from django.conf import settings
 
 from media_gateway import nodes, signals
 from media_gateway.control.auth import BadProof, Proof, ReplayLog, read_header
+from media_gateway.draining import order
 from media_gateway.models import MediaNode
 from portal.threads import in_thread
 
@@ -145,12 +146,15 @@ class ControlConsumer(AsyncWebsocketConsumer):
             return
         self.hello = hello
         self.heard_at = time.monotonic()
-        _node, former = await in_thread(nodes.register, hello, self.channel_name)
+        node, former = await in_thread(nodes.register, hello, self.channel_name)
         log.info(
             "%s worker %s (%s) linked, %d rooms", hello.kind, hello.node, hello.instance, len(hello.rooms)
         )
         if former:
             await self._send_quietly(former, {"type": "gateway.displaced"})
+        if node.state != hello.state:
+            op, data = order(node.state)
+            await self._write({"id": self._next_id(), "op": op, "room": None, "peer": None, "data": data})
         for room in await in_thread(_orphans, hello):
             await self._write(
                 {"id": self._next_id(), "op": "room.close", "room": room, "peer": None, "data": {}}
@@ -335,6 +339,9 @@ def _read_hello(frame: dict[str, Any]) -> nodes.Hello:
         or not 0 <= capacity <= 1_000_000
     ):
         raise Malformed("hello with a bad kind or capacity")
+    state = hello.get("state", MediaNode.State.UP)
+    if state not in MediaNode.State.values or state == MediaNode.State.DOWN:
+        raise Malformed("hello with a bad state")
     if len(hello["instance"]) > 40:
         raise Malformed("hello with a bad instance")
     host = hello.get("host")
@@ -345,4 +352,5 @@ def _read_hello(frame: dict[str, Any]) -> nodes.Hello:
         host=host[:80] if isinstance(host, str) else "",
         capacity=capacity,
         rooms=tuple(rooms),
+        state=state,
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from django.utils.translation import gettext as _
+
 CODES = frozenset(
     [
         "bad_json",
@@ -42,3 +44,11 @@ class RoomError(Exception):
     def payload(self) -> dict[str, str]:
         payload = {"code": self.code, "message": self.message}
         return payload | {key: value for key, value in (("rule", self.rule), ("who", self.who)) if value}
+
+
+def unavailable() -> RoomError:
+    return RoomError("media_unavailable", _("Audio and video are not available just now."))
+
+
+def full() -> RoomError:
+    return RoomError("media_unavailable", _("The media server is full; try again in a minute."))

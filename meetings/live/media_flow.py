@@ -17,8 +17,8 @@ from media_gateway.client import GatewayError
 from media_gateway.control.consumer import room_group
 from meetings.live import media, media_forms, protocol
 from meetings.live.connection import Handler, Reply
-from meetings.live.errors import RoomError
-from meetings.live.media_handlers import as_room_error, ask_worker, stale, unavailable
+from meetings.live.errors import RoomError, unavailable
+from meetings.live.media_handlers import as_room_error, ask_worker, stale
 from meetings.live.models import Participant
 from meetings.permissions.actor import Actor
 from meetings.permissions.capabilities import HOSTS_DECIDE, Capability

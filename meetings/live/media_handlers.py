@@ -12,7 +12,7 @@ from media_gateway import client
 from media_gateway.client import GatewayError
 from meetings.live import media, placement, protocol
 from meetings.live.connection import Handler, Reply
-from meetings.live.errors import RoomError
+from meetings.live.errors import RoomError, full, unavailable
 from meetings.permissions.decide import Decision, Refused
 from portal.threads import in_thread
 
@@ -32,14 +32,6 @@ def as_room_error(error: GatewayError) -> RoomError:
     if error.code == "overloaded":
         return full()
     return unavailable()
-
-
-def unavailable() -> RoomError:
-    return RoomError("media_unavailable", _("Audio and video are not available just now."))
-
-
-def full() -> RoomError:
-    return RoomError("media_unavailable", _("The media server is full; try again in a minute."))
 
 
 def stale() -> RoomError:

@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from media_gateway import nodes
 from media_gateway.models import MediaNode
 from meetings.live import events
-from meetings.live.errors import RoomError
+from meetings.live.errors import RoomError, full, unavailable
 from meetings.live.models import Session
 
 
@@ -55,9 +55,12 @@ def place_session(session_id: int, *, by_channel: str = "") -> Placement:
                 raise RoomError("ended", _("The meeting has ended."))
             if _holds(session):
                 return Placement(session.node, session.node_instance, moved=False)
-            chosen = nodes.least_loaded(MediaNode.Kind.MEDIA, _rooms_by_node)
+            try:
+                chosen = nodes.least_loaded(MediaNode.Kind.MEDIA, _rooms_by_node)
+            except nodes.AllFull:
+                raise full() from None
             if chosen is None:
-                raise RoomError("media_unavailable", _("Audio and video are not available just now."))
+                raise unavailable()
             rows = Session.objects.filter(
                 pk=session_id, ended_at=None, node=session.node, node_instance=session.node_instance
             )

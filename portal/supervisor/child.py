@@ -18,6 +18,8 @@ from portal.supervisor.warm import Spare
 # has to be back before people notice; one that crashes again and again must not burn the machine.
 BACK_OFF = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 STEADY_SECONDS = 20.0  # who lived this long starts again at the short end
+# The exit code of a process that wants its program as it lies on disk now, after an upgrade.
+STARTS_ANEW = 75  # EX_TEMPFAIL of sysexits.h
 _LONGEST_LINE = 64 * 1024
 
 
@@ -52,6 +54,7 @@ class Child:
         self._changed = changed
         self._spare = spare
         self._stopping = asyncio.Event()
+        self._anew = False
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -69,7 +72,9 @@ class Child:
             if self._stopping.is_set():
                 return
             lived = time.monotonic() - began
-            crashes = 1 if lived >= STEADY_SECONDS else crashes + 1
+            if self._anew:
+                how = "is empty as it was told to be"
+            crashes = 1 if lived >= STEADY_SECONDS or self._anew else crashes + 1
             pause = BACK_OFF[min(crashes, len(BACK_OFF)) - 1]
             self._log.line(self.name, f"{how} after {lived:.1f} s; it starts again in {pause:g} s")
             with suppress(TimeoutError):
@@ -95,6 +100,9 @@ class Child:
         # A grandchild may hold the pipe open; its lines are not worth waiting for.
         await asyncio.wait([lines], timeout=1.0)
         lines.cancel()
+        self._anew = code == STARTS_ANEW
+        if self._anew and self._spare is not None:
+            self._spare.renew()  # it was loaded when the program was another
         return f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
 
     async def _spawn(self) -> asyncio.subprocess.Process:

@@ -52,7 +52,7 @@ class Spare:
                 await asyncio.sleep(pause)
                 if await self._load():
                     await self._until_gone()
-                else:
+                elif self._process is not None:
                     self._log.line("spare", "could not be loaded: a crashed media worker will take longer")
                     await asyncio.sleep(PAUSE_AFTER_FAULT)
         finally:
@@ -72,10 +72,18 @@ class Spare:
         assert process.stdout is not None
         while line := await process.stdout.readline():
             if line == READY:
-                self._loaded = True
-                return True
+                self._loaded = self._process is process
+                return self._loaded
             self._log.line("spare", line.decode("utf-8", "replace").rstrip())
         return False
+
+    def renew(self) -> None:
+        """Let go of the present one, whose program is no longer that on disk; `keep` loads the next."""
+        process, self._process, self._loaded = self._process, None, False
+        if process is not None:
+            with suppress(ProcessLookupError):
+                process.kill()
+            self._taken.set()
 
     async def _until_gone(self) -> None:
         assert self._process is not None

@@ -19,7 +19,7 @@ from threading import Thread
 import pytest
 
 from portal.supervisor import child as child_module
-from portal.supervisor.child import Child, Service
+from portal.supervisor.child import STARTS_ANEW, Child, Service
 from portal.supervisor.log import Log
 from portal.supervisor.supervisor import Supervisor, running
 from portal.supervisor.warm import Spare
@@ -233,7 +233,7 @@ DRIVER = """
 import asyncio, sys
 from pathlib import Path
 sys.path.insert(0, {root!r})
-from portal.supervisor.child import Service
+from portal.supervisor.child import STARTS_ANEW, Service
 from portal.supervisor.supervisor import Supervisor
 code = "import signal, time\\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\\n"
 code += "print('up', flush=True)\\ntime.sleep(60)"
@@ -334,6 +334,53 @@ async def test_a_spare_takes_over_in_a_moment(tmp_path: Path) -> None:
     finally:
         await media.stop()
         await cancelled(keeper)
+
+
+async def test_a_worker_that_wants_its_program_anew_gets_no_old_spare(tmp_path: Path) -> None:
+    """After an upgrade the spare still has the old program loaded."""
+    log = Lines()
+    spare = Spare(log, (sys.executable, "-S", "-c", WARM))
+    keeper = asyncio.create_task(spare.keep(pause=0.5))
+    once = tmp_path / "once"
+    code = f"""
+import pathlib, sys, time
+once = pathlib.Path({str(once)!r})
+print("cold start", flush=True)
+if not once.exists():
+    while not once.with_suffix(".go").exists():
+        time.sleep(0.01)
+    once.touch()
+    sys.exit({STARTS_ANEW})
+time.sleep(60)
+"""
+    media = Child(service("media-0", code, warm=("media_worker",)), log, spare=spare)
+    try:
+        media.start()
+        await until(lambda: "cold start" in log and spare.is_ready)
+        old = spare._process
+        once.with_suffix(".go").touch()
+        await until(lambda: log.text.getvalue().count("cold start") == 2)
+        assert "is empty as it was told to be" in log and "took over" not in log
+        await until(lambda: spare.is_ready and spare._process is not old)
+        assert "could not be loaded" not in log
+        assert old is not None
+        await until(lambda: not is_alive(old.pid))
+    finally:
+        await media.stop()
+        await cancelled(keeper)
+
+
+async def test_a_spare_let_go_while_it_loads_is_loaded_again() -> None:
+    log = Lines()
+    slow = "import time; print('begun', flush=True); time.sleep(0.3)" + WARM
+    spare = Spare(log, (sys.executable, "-S", "-c", slow))
+    keeper = asyncio.create_task(spare.keep(pause=0.0))
+    await until(lambda: "begun" in log)
+    spare.renew()
+    await until(lambda: log.text.getvalue().count("begun") == 2)
+    await until(lambda: spare.is_ready)
+    assert "could not be loaded" not in log
+    await cancelled(keeper)
 
 
 async def test_without_a_spare_the_worker_starts_cold(tmp_path: Path) -> None:

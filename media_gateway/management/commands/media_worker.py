@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import sys
 from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from media_gateway.link import ControlLink, WorkerIdentity
-from media_gateway.worker import advertised_addresses, node_name, serve
+from media_gateway.worker import Duty, advertised_addresses, node_name, serve
+from portal.supervisor.child import STARTS_ANEW
 
 
 class Command(BaseCommand):
@@ -30,11 +32,13 @@ class Command(BaseCommand):
         if index < 0 or port > 65535:
             raise CommandError(f"--index {index} leads to port {port}, which does not exist")
         try:
-            asyncio.run(self._run(index, port))
+            drained = asyncio.run(self._run(index, port))
         except OSError as error:
             raise CommandError(_explain(error, settings.MEDIA_HOST, port)) from None
+        if drained:
+            sys.exit(STARTS_ANEW)
 
-    async def _run(self, index: int, port: int) -> None:
+    async def _run(self, index: int, port: int) -> bool:
         from media_gateway.sfu.gateway import Gateway, GatewayConfig
 
         addresses = advertised_addresses(settings.MEDIA_HOST, settings.MEDIA_IPS)
@@ -52,6 +56,7 @@ class Command(BaseCommand):
         )
         links: list[ControlLink] = []
         gateway = Gateway(config, lambda event: links[0].emit(event))
+        duty = Duty(gateway.handle, gateway.rooms, gateway.load, max_peers=config.max_peers)
 
         def make_link() -> ControlLink:
             name = node_name(settings.NODE_NAME, f"media-{index}")
@@ -65,14 +70,15 @@ class Command(BaseCommand):
                 identity=WorkerIdentity(
                     "media", name, gateway.instance, settings.NODE_NAME, config.max_rooms
                 ),
-                handle=gateway.handle,
-                rooms=gateway.rooms,
-                load=gateway.load,
+                handle=duty.handle,
+                rooms=duty.rooms,
+                load=duty.load,
+                state=duty.state,
             )
             links.append(link)
             return link
 
-        await serve(gateway, make_link)
+        return await serve(gateway, make_link, duty)
 
 
 def _explain(error: OSError, host: str, port: int) -> str:

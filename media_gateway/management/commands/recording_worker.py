@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import sys
 from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from media_gateway.link import ControlLink, WorkerIdentity
-from media_gateway.worker import node_name, serve
+from media_gateway.worker import Duty, node_name, serve
+from portal.supervisor.child import STARTS_ANEW
 
 
 class Command(BaseCommand):
@@ -19,17 +21,21 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            asyncio.run(self._run())
+            drained = asyncio.run(self._run())
         except OSError as error:
             raise CommandError(f"the recording worker cannot start: {error}") from None
+        if drained:
+            sys.exit(STARTS_ANEW)
 
-    async def _run(self) -> None:
+    async def _run(self) -> bool:
         from media_gateway.recorder.service import RecorderService
 
         recorder = RecorderService(settings.RECORDINGS_DIR)
 
         async def handle(op: str, room: str | None, peer: str | None, data: dict[str, Any]) -> dict[str, Any]:
             return await recorder.handle(op, data)
+
+        duty = Duty(handle, lambda: recorder.recordings, recorder.load)
 
         def make_link() -> ControlLink:
             name = node_name(settings.NODE_NAME, "recorder")
@@ -38,9 +44,10 @@ class Command(BaseCommand):
                 url=settings.CONTROL_URL,
                 secret=settings.MEDIA_SECRET,
                 identity=WorkerIdentity("recorder", name, secrets.token_hex(8), settings.NODE_NAME),
-                handle=handle,
-                rooms=lambda: recorder.recordings,
-                load=recorder.load,
+                handle=duty.handle,
+                rooms=duty.rooms,
+                load=duty.load,
+                state=duty.state,
             )
 
-        await serve(recorder, make_link)
+        return await serve(recorder, make_link, duty)

@@ -18,6 +18,7 @@ import pytest_asyncio
 from websockets.asyncio.server import serve
 
 from media_gateway.control.auth import read_header
+from portal.supervisor.child import STARTS_ANEW
 
 MANAGE = Path(__file__).resolve().parents[3] / "manage.py"
 SECRET = "k" * 40
@@ -31,6 +32,7 @@ async def web() -> AsyncIterator[dict[str, Any]]:
     async def take(link: Any) -> None:
         seen["header"] = link.request.headers["Authorization"]
         seen["first"] = await link.recv()
+        seen["link"] = link
         seen["hello"].set()
         await link.wait_closed()
         seen["code"] = link.close_code
@@ -107,3 +109,21 @@ async def test_a_worker_introduces_itself_and_says_goodbye(
             break
         await asyncio.sleep(0.02)
     assert web["code"] == 1001
+
+
+@pytest.mark.parametrize("command", ["media_worker", "recording_worker"])
+async def test_an_empty_worker_told_to_restart_ends_with_the_code_for_it(
+    tmp_path: Path, web: dict[str, Any], udp: socket.socket, command: str
+) -> None:
+    port = udp.getsockname()[1]
+    udp.close()
+    environ = {"CONTROL_URL": f"ws://127.0.0.1:{web['port']}", "MEDIA_PORT": str(port)}
+    process = await start(tmp_path, command, **environ)
+    await asyncio.wait_for(web["hello"].wait(), 60)
+    order = {"id": 1, "op": "node.drain", "room": None, "peer": None, "data": {"restart": True}}
+    # The fixture reads nothing more, so the answer stays in the socket; the exit code is what counts.
+    await web["link"].send(json.dumps(order))
+    _out, err = await asyncio.wait_for(process.communicate(), 30)
+    assert process.returncode == STARTS_ANEW, err.decode()
+    assert b"Traceback" not in err
+    assert json.loads(web["first"])["hello"]["state"] == "up"

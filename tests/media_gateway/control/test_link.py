@@ -109,6 +109,7 @@ async def test_it_introduces_itself_signed_then_beats(
         "node": "media-a",
         "instance": "i1",
         "host": "here",
+        "state": "up",
         "capacity": 7,
         "rooms": ["r1"],
     }

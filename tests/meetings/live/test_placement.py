@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from accounts.models import User
@@ -93,6 +94,7 @@ def test_the_least_loaded_is_taken_by_rooms_then_by_people(host: User) -> None:
     [
         {"state": "down"},
         {"state": "draining"},
+        {"state": "restarting"},
         {"channel": ""},
         {"kind": "recorder"},
         {"heartbeat_at": timezone.now() - dt.timedelta(days=1)},
@@ -168,3 +170,93 @@ def test_a_full_worker_is_passed_over_while_another_has_room(host: User) -> None
     make_node("b", capacity=5)
     nodes_of = [place_session(make_session(host).pk).node for _ in range(4)]
     assert nodes_of == ["a", "b", "b", "b"]
+
+
+# --- load -----------------------------------------------------------------------------------------------
+
+
+def test_what_workers_measured_decides_before_the_number_of_rooms(host: User) -> None:
+    make_node("a", load={"rooms": 1, "packets_per_s": 40_000, "lag_ms": 1})
+    make_node("b", load={"rooms": 3, "packets_per_s": 9_000, "lag_ms": 1})
+    make_session_on("a", host)
+    for _ in range(3):
+        make_session_on("b", host)
+    assert place_session(make_session(host).pk).node == "b"
+
+
+def test_being_late_counts_as_load(host: User) -> None:
+    make_node("a", load={"packets_per_s": 1_000, "lag_ms": 40})
+    make_node("b", load={"packets_per_s": 12_000, "lag_ms": 0.5})
+    assert place_session(make_session(host).pk).node == "b"
+
+
+def test_small_differences_are_none_and_rooms_decide(host: User) -> None:
+    make_node("a", load={"rooms": 2, "packets_per_s": 300})
+    make_node("b", load={"rooms": 1, "packets_per_s": 900})
+    for name in ("a", "a", "b"):
+        make_session_on(name, host)
+    assert place_session(make_session(host).pk).node == "b"
+
+
+def test_rooms_not_yet_told_of_keep_a_crowd_from_one_worker(host: User) -> None:
+    make_node("a", load={"packets_per_s": 0})
+    make_node("b", load={"packets_per_s": 10_000})
+    chosen = [place_session(make_session(host).pk).node for _ in range(6)]
+    assert Counter(chosen) == {"a": 4, "b": 2}
+
+
+FULL = [
+    ({"capacity": 1}, {}),
+    ({}, {"peers": 1000, "max_peers": 1000}),
+    ({}, {"lag_ms": 150.0}),
+    ({}, {"cpu": 0.95}),
+]
+
+
+def make_session_on(node: str, host: User) -> Session:
+    session = make_session(host)
+    Session.objects.filter(pk=session.pk).update(node=node, node_instance=f"{node}-1")
+    return session
+
+
+@pytest.mark.parametrize(("fields", "load"), FULL, ids=["rooms", "peers", "lag", "cpu"])
+def test_a_worker_at_its_limit_takes_no_room_and_keeps_its_own(
+    host: User, fields: dict[str, Any], load: dict[str, Any]
+) -> None:
+    make_node("a", load={"rooms": 1, **load}, **fields)
+    running = make_session_on("a", host)
+    session = make_session(host)
+    with pytest.raises(RoomError) as refusal:
+        place_session(session.pk)
+    assert refusal.value.code == "media_unavailable"
+    assert refusal.value.message == "The media server is full; try again in a minute."
+    session.refresh_from_db()
+    assert session.node == ""
+    assert place_session(running.pk).moved is False
+    make_node("b", load={"packets_per_s": 90_000})
+    assert place_session(session.pk).node == "b"
+
+
+def test_an_empty_worker_is_never_too_slow(host: User) -> None:
+    make_node("a", load={"lag_ms": 900.0, "cpu": 1.2})
+    assert place_session(make_session(host).pk).node == "a"
+
+
+@pytest.mark.parametrize("load", [{}, {"lag_ms": None}, {"cpu": "high"}, {"peers": True}, []])
+def test_figures_a_worker_does_not_tell_count_as_none(host: User, load: Any) -> None:
+    make_node("a", load=load)
+    make_session_on("a", host)
+    assert place_session(make_session(host).pk).node == "a"
+
+
+def test_placing_costs_the_same_with_many_workers(host: User) -> None:
+    def cost() -> int:
+        with CaptureQueriesContext(connection) as queries:
+            place_session(make_session(host).pk)
+        return len(queries)
+
+    make_node("a")
+    few = cost()
+    for number in range(8):
+        make_node(f"w{number}")
+    assert cost() == few
