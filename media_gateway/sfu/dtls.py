@@ -23,6 +23,8 @@ RECORD_HEADER = 13
 HANDSHAKE_RECORD = 22
 RESEND_GAP = 0.03
 """Seconds within which a repeated client flight is taken for reordering, not loss."""
+IMPATIENCE = (0.1, 0.2, 0.4)
+"""Seconds of waiting for an answer after which a flight is sent again; OpenSSL's own timer begins at 1 s."""
 HANDSHAKE_TIMEOUT = 30.0
 DIGESTS: dict[str, hashes.HashAlgorithm] = {
     "sha-256": hashes.SHA256(),
@@ -99,6 +101,7 @@ class DtlsAssociation:
         self._timer: asyncio.TimerHandle | None = None
         self._last_flight: list[bytes] = []
         self._last_sent = 0.0
+        self._impatience = 0
         self._started = 0.0
         self._fingerprints: list[tuple[str, str]] | None = None
         self.handshaken = False
@@ -149,7 +152,9 @@ class DtlsAssociation:
             self._flush()  # the alert
             self._close(f"failed: {error}")
             return
-        if not self._flush() and datagram[0] == HANDSHAKE_RECORD:
+        if self._flush():
+            self._impatience = 0
+        elif datagram[0] == HANDSHAKE_RECORD:
             self._resend()
         self._arm()
         self._accept()
@@ -248,6 +253,8 @@ class DtlsAssociation:
             return
         wait = self._ssl.DTLSv1_get_timeout()
         if wait is not None:
+            if self._impatience < len(IMPATIENCE):
+                wait = min(wait, self._last_sent + IMPATIENCE[self._impatience] - time.monotonic())
             self._timer = asyncio.get_running_loop().call_later(max(wait, 0.01), self._timeout)
 
     def _timeout(self) -> None:
@@ -258,6 +265,12 @@ class DtlsAssociation:
         if time.monotonic() - self._started > HANDSHAKE_TIMEOUT:
             self._close("failed: the handshake took too long")
             return
+        # In steps of the loop's clock: a timer may fire a little early.
+        waited = time.monotonic() - self._last_sent + 0.002
+        if self._impatience < len(IMPATIENCE) and waited >= IMPATIENCE[self._impatience]:
+            self._impatience += 1
+            self.resends += 1
+            self._transmit()
         try:
             ssl.DTLSv1_handle_timeout()
         except SSL.Error as error:

@@ -143,6 +143,43 @@ async def test_a_repeated_client_flight_is_answered_at_once() -> None:
     client.close()
 
 
+FLIGHTS = ["client hello", "server hello to done", "certificate to finished", "finished of the server"]
+
+
+@pytest.mark.parametrize("lost", range(4), ids=FLIGHTS)
+async def test_a_lost_flight_costs_a_tenth_of_a_second(lost: int) -> None:
+    """Flights alternate; all datagrams of one are lost, once. OpenSSL's own timer would take a second."""
+    flights: list[str] = []
+
+    def lose(direction: str, number: int) -> bool:
+        if not flights or flights[-1] != direction:
+            flights.append(direction)
+        if len(flights) == lost + 1 and not over:
+            wire.loop.call_later(0.02, over.append, True)
+            return True
+        return False
+
+    over: list[bool] = []
+    wire = Wire(lose)
+    wire.expect()
+    wire.client.start()
+    taken = await wire.finish()
+    print(f"DTLS with the flight {FLIGHTS[lost]!r} lost: {1000 * taken:.0f} ms")
+    assert over, "something was lost"
+    assert taken < 0.9
+    assert wire.server.resends + wire.client.resends > 0
+    assert wire.keys["client"][1] == wire.keys["server"][2]
+
+
+async def test_impatience_ends_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody answers: three quick repeats, the rest is left to OpenSSL's timer."""
+    wire = Wire(lambda direction, number: True)
+    wire.client.start()
+    await asyncio.sleep(0.9)
+    assert wire.client.resends == 3
+    wire.client.close()
+
+
 @pytest.mark.parametrize("lost", [("up", 0), ("down", 0), ("up", 1), ("down", 1)])
 async def test_any_single_lost_datagram_is_got_over(lost: tuple[str, int]) -> None:
     wire = Wire(lambda direction, number: (direction, number) == lost)
