@@ -100,12 +100,15 @@ def mark_down(name: str, instance: str, *, unlinked_only: bool = False) -> bool:
     return True
 
 
+def present(kind: str) -> QuerySet[MediaNode]:
+    """Workers of that kind that live, whatever they were told."""
+    since = timezone.now() - dt.timedelta(seconds=HEARTBEAT_TIMEOUT)
+    return MediaNode.objects.filter(kind=kind, heartbeat_at__gte=since).exclude(state=MediaNode.State.DOWN)
+
+
 def alive(kind: str) -> QuerySet[MediaNode]:
     """Workers of that kind which can be given work: linked, heard of lately, not draining."""
-    since = timezone.now() - dt.timedelta(seconds=HEARTBEAT_TIMEOUT)
-    return MediaNode.objects.filter(kind=kind, state=MediaNode.State.UP, heartbeat_at__gte=since).exclude(
-        channel=""
-    )
+    return present(kind).filter(state=MediaNode.State.UP).exclude(channel="")
 
 
 class AllFull(Exception):

@@ -103,7 +103,8 @@ class Duty:
         at, used = self._measured
         self._measured = now, now_used = time.monotonic(), time.process_time()
         cpu = (now_used - used) / max(now - at, 0.001)
-        return {**self._load(), **self._limits, "cpu": round(cpu, 3), "draining": self._order != "up"}
+        told = {"cpu": round(cpu, 3), **self._load(), **self._limits}
+        return {**told, "draining": self._order != "up"}
 
     async def finished(self) -> None:
         """Returns when the worker is to restart and has had no rooms for EMPTY_SECONDS."""
