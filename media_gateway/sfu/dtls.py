@@ -19,6 +19,7 @@ from OpenSSL import SSL
 from .srtp import PROFILES, Profile, session_keys
 
 MAX_DATAGRAM = 1200
+MAX_RECORD = 16384
 RECORD_HEADER = 13
 HANDSHAKE_RECORD = 22
 RESEND_GAP = 0.03
@@ -104,6 +105,8 @@ class DtlsAssociation:
         self._impatience = 0
         self._started = 0.0
         self._fingerprints: list[tuple[str, str]] | None = None
+        self.on_data: Callable[[bytes], None] = lambda data: None
+        """gets application data (SCTP packets) of the authenticated peer"""
         self.handshaken = False
         self.connected = False
         self.resends = 0
@@ -139,7 +142,11 @@ class DtlsAssociation:
         try:
             ssl.bio_write(datagram)
             if self.handshaken:
-                ssl.recv(MAX_DATAGRAM)  # no use for the data, but alerts and repeated flights are handled
+                # Ends with WantReadError; alerts and repeated flights are handled on the way.
+                while self._ssl is not None:
+                    data = ssl.recv(MAX_RECORD)
+                    if self.connected:
+                        self.on_data(data)
             else:
                 ssl.do_handshake()
                 self.handshaken = True
@@ -158,6 +165,19 @@ class DtlsAssociation:
             self._resend()
         self._arm()
         self._accept()
+
+    def send_data(self, data: bytes) -> None:
+        """Send application data. Nothing happens before the association stands."""
+        ssl = self._ssl
+        if ssl is None or not self.connected:
+            return
+        try:
+            ssl.send(data)
+        except SSL.Error as error:
+            self._close(f"failed: {error}")
+            return
+        for datagram in self._written():
+            self._send(datagram)
 
     def close(self) -> None:
         """Say goodbye (close_notify) and forget everything; no callback follows."""
@@ -209,7 +229,16 @@ class DtlsAssociation:
         self._on_keys(profile, receive_key, send_key)
 
     def _flush(self) -> bool:
-        """Send what OpenSSL has written, as datagrams of whole records; whether there was anything."""
+        """Send what OpenSSL has written; whether there was anything. It is kept to be sent again."""
+        flight = self._written()
+        if not flight:
+            return False
+        self._last_flight = flight
+        self._transmit()
+        return True
+
+    def _written(self) -> list[bytes]:
+        """What OpenSSL has written, as datagrams of whole records."""
         ssl = self._ssl
         output = bytearray()
         while ssl is not None:
@@ -218,7 +247,7 @@ class DtlsAssociation:
             except SSL.Error:
                 break
         if not output:
-            return False
+            return []
         flight: list[bytes] = []
         datagram = bytearray()
         at = 0
@@ -230,9 +259,7 @@ class DtlsAssociation:
             datagram += output[at:end]
             at = end
         flight.append(bytes(datagram))
-        self._last_flight = flight
-        self._transmit()
-        return True
+        return flight
 
     def _transmit(self) -> None:
         self._last_sent = time.monotonic()
@@ -251,7 +278,7 @@ class DtlsAssociation:
             self._timer = None
         if self._ssl is None or self.handshaken:
             return
-        wait = self._ssl.DTLSv1_get_timeout()
+        wait: float | None = self._ssl.DTLSv1_get_timeout()
         if wait is not None:
             if self._impatience < len(IMPATIENCE):
                 wait = min(wait, self._last_sent + IMPATIENCE[self._impatience] - time.monotonic())
