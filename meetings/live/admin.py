@@ -5,15 +5,22 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.admin.utils import unquote
+from django.core.exceptions import PermissionDenied
 from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.urls import path
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext, pgettext_lazy
 
 from accounts.adminbase import NamedValuesFilter, ReadOnlyAdmin, ReadOnlyInline, confirmed_action
+from meetings.live.live_page import live_context
 from meetings.live.models import Attendance, MediaIncident, Participant, Session
 from meetings.live.services import end_session
 from meetings.permissions.admin_actor import admin_actor
+from meetings.permissions.capabilities import Capability
+from meetings.permissions.decide import require
 from meetings.recordings.models import Recording
 
 
@@ -88,6 +95,7 @@ class SessionAdmin(ReadOnlyAdmin):
     date_hierarchy = "started_at"
     inlines = (ParticipantInline, RecordingInline, IncidentInline)
     actions = ("end",)
+    change_form_template = "admin/session_change_form.html"
     fields = ("meeting", "room_id", "started_at", "ended_at", "end_reason", "node", "node_instance")
     readonly_fields = ("room_id",)
 
@@ -104,6 +112,26 @@ class SessionAdmin(ReadOnlyAdmin):
                 came_count=Count("participants", filter=Q(participants__joined_at__isnull=False)),
             )
         )
+
+    def get_urls(self) -> list[Any]:
+        live = path(
+            "<path:object_id>/live/", self.admin_site.admin_view(self.live), name="meetings_session_live"
+        )
+        return [live, *super().get_urls()]
+
+    def live(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """How the media of a session does now. For those who may see this very session."""
+        session = self.get_object(request, unquote(object_id))
+        if session is None or not self.has_view_permission(request, session):
+            raise PermissionDenied
+        require(admin_actor(request), Capability.MEETING_VIEW, session.meeting)
+        context = {
+            **self.admin_site.each_context(request),
+            **live_context(request, session),
+            "title": _("Media now"),
+            "opts": self.opts,
+        }
+        return TemplateResponse(request, "admin/session_live.html", context)
 
     @admin.display(description=gettext_lazy("live"), boolean=True, ordering="-ended_at")
     def is_live(self, obj: Session) -> bool:

@@ -1,4 +1,4 @@
-"""/metrics and /healthz: who may read them, what they say, and that they cost the same for much as for little."""
+"""/metrics and /healthz: who may read them, what they say, and at which cost."""
 
 from __future__ import annotations
 

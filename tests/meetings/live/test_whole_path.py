@@ -12,6 +12,7 @@ import pytest
 import pytest_asyncio
 
 from media_gateway.sfu.gateway import Gateway, GatewayConfig, GatewayError
+from meetings.live import live_stats
 from tests.media_gateway.control.worker_end import WorkerEnd
 from tests.media_gateway.sfu.aiortc_peers import AiortcPeer, Colour, Tone, is_colour, pitch_of
 from tests.meetings.live.conftest import Cast
@@ -159,6 +160,21 @@ async def test_each_sees_and_hears_the_other_and_mute_is_silence(
         await until(
             lambda: any(carl.me in one["participants"] for one in helen.seen("speaker.changed")), "speaker"
         )
+
+        # What the administration shows of it is there.
+        shown = live_stats.tables(
+            await gateway.gateway.handle("room.stats", helen.state["session"]["id"], None, {}),
+            {helen.me: "Helen", carl.me: "Carl"},
+        )
+        assert [row["name"] for row in shown.people] == ["Carl", "Helen"]
+        assert {(row["name"], row["source"]) for row in shown.sent} == {
+            (name, source) for name in ("Carl", "Helen") for source in ("camera", "mic")
+        }
+        assert all(row["packets"] > 0 for row in (*shown.sent, *shown.received))
+        assert len(shown.received) == 4 and all(row["live"] and not row["paused"] for row in shown.received)
+        assert {row["estimate"] is not None for row in shown.people} == {True}
+        pictures = [row for row in shown.sent if row["source"] == "camera"]
+        assert all(row["layers"][0]["size"] and row["layers"][0]["bitrate"] > 0 for row in pictures)
 
         # Muted by the host: nothing of the microphone arrives, whatever the browser sends; the picture goes
         # on.
