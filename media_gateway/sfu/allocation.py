@@ -44,6 +44,8 @@ class Allocation:
         self.allocator = Allocator()
         self.next_at = 0.0
         self.squeezed: set[tuple[str, str]] = set()
+        self.shortfall: tuple[int | None, int | None] = (None, None)
+        """(layer, layer of use) of the picture that falls short most; Nones when none is shown"""
         self._first_at: float | None = None
 
     def show(self, view: View, now: float) -> None:
@@ -62,6 +64,11 @@ class Allocation:
             return max(estimator.estimate, UNKNOWN_LINE)
         return float(estimator.estimate)
 
+    def shows(self, down: DownTrack) -> bool:
+        """Whether this picture is to be sent now."""
+        key = (down.source.peer, down.source.name)
+        return key not in self.squeezed and (self.view is None or key in self.view)
+
     def due(self, now: float) -> bool:
         return now >= self.next_at
 
@@ -77,11 +84,15 @@ class Allocation:
         demands = [self._demand(number, down, now) for number, down in pictures.items()]
         chosen = self.allocator.allocate(max(0.0, budget), demands, now)
         squeezed = set()
+        self.shortfall = (None, None)
+        worst = -1
         for demand in demands:
             down = pictures[demand.key]
             place = chosen.get(demand.key, -1)
             if place < 0 and demand.limit >= 0:
                 squeezed.add((down.source.peer, down.source.name))
+            if demand.limit - place > worst:
+                worst, self.shortfall = demand.limit - place, (place, demand.limit)
             down.aim(down.source.layers[place] if place >= 0 else None)
         if squeezed != self.squeezed:
             self.squeezed = squeezed

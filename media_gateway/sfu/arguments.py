@@ -67,3 +67,32 @@ def view(data: dict[str, Any]) -> dict[tuple[str, str], tuple[int, int, int]]:
             raise GatewayError("bad_request", "a track's size or priority is out of range")
         shown[peer, source] = (width, height, priority)
     return shown
+
+
+OUT_COUNTS = ("packets", "bytes", "frames", "width", "height")
+IN_COUNTS = ("packets", "bytes", "frames", "freezes", "freeze_ms", "width", "height", "samples", "concealed")
+
+
+def report(data: dict[str, Any]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """What a browser measured (docs/protocol.md section 1.9): (of what it sends, of what it receives)."""
+    publish, subscribe = data.get("publish"), data.get("subscribe")
+    if not isinstance(publish, list) or not isinstance(subscribe, list):
+        raise GatewayError("bad_request", "publish and subscribe must be lists")
+    if len(publish) > MAX_TRACKS or len(subscribe) > MAX_TRACKS:
+        raise GatewayError("bad_request", "too many entries")
+    return (
+        [_stat(entry, OUT_COUNTS) for entry in publish],
+        [_stat(entry, (*IN_COUNTS, "jitter_ms"), peer=True) for entry in subscribe],
+    )
+
+
+def _stat(entry: object, counts: tuple[str, ...], *, peer: bool = False) -> dict[str, Any]:
+    if not isinstance(entry, dict) or entry.get("source") not in tuple(SOURCES):
+        raise GatewayError("bad_request", "an entry needs a known source")
+    if peer and not isinstance(entry.get("peer"), str):
+        raise GatewayError("bad_request", "an entry needs a peer")
+    for name in counts:
+        value = entry.get(name)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 2**63:
+            raise GatewayError("bad_request", f"{name} must be a number")
+    return entry

@@ -82,6 +82,11 @@ class DownTrack:
         self.round_trip: float | None = None
         self._reports: list[tuple[int, float]] = []
 
+    @property
+    def withheld(self) -> bool:
+        """Whether its layer keeps packets from subscribers now: a voice that is not among the loudest."""
+        return self.layer is not None and self.layer.withheld > 0
+
     # -- layers ------------------------------------------------------------
 
     def aim(self, layer: Layer | None) -> None:

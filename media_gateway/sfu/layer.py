@@ -67,6 +67,7 @@ class Layer:
         self.octets = 0
         self.offered = 0
         """payload bytes that came, forwarded or not"""
+        self.offered_packets = 0
         self.offered_bitrate = 0.0
         self.withdrawn = False
         """nothing of it is forwarded, because its publisher sends more than it may"""
@@ -104,6 +105,7 @@ class Layer:
         """
         source = self.source
         self.offered += len(payload)
+        self.offered_packets += 1
         if source.paused or not source.permitted or self.withdrawn:
             return
         codec = self.codec

@@ -41,6 +41,7 @@ class Operations:
             "peer.pause": self._peer_pause,
             "peer.restart": self._peer_restart,
             "peer.view": self._peer_view,
+            "peer.report": self._peer_report,
             "peer.remove": self._peer_remove,
             "peer.ice": self._peer_ice,
             "room.close": self._room_close,
@@ -107,6 +108,12 @@ class Operations:
     def _peer_view(self, room_id: str, peer_id: str | None, data: dict[str, Any]) -> dict[str, Any]:
         _, peer = self._peer(room_id, peer_id, data)
         peer.subscribe.allocation.show(arguments.view(data), time.monotonic())
+        return {}
+
+    def _peer_report(self, room_id: str, peer_id: str | None, data: dict[str, Any]) -> dict[str, Any]:
+        room, peer = self._peer(room_id, peer_id, data)
+        publish, subscribe = arguments.report(data)
+        room.watch.of(peer.id).reports.take(publish, subscribe, time.monotonic())
         return {}
 
     def _peer_remove(self, room_id: str, peer_id: str | None, data: dict[str, Any]) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from .sdp_write import Candidate
 from .source import Source
 from .speaker import SpeakerDetector
 from .subscriber import SubscribeConnection
+from .watch import RoomWatch
 
 log = logging.getLogger(__name__)
 
@@ -122,6 +123,7 @@ class Room:
         self.feeds: dict[str, RecorderFeed] = {}
         self.speaker = SpeakerDetector()
         self.loudest = Loudest(services.loudest)
+        self.watch = RoomWatch(self)
         self.empty_since: float | None = None
         self._second_at = time.monotonic()
         self._span = 1.0
@@ -147,6 +149,7 @@ class Room:
                 source.peer_name = name
                 source.set_blocked(permitted=source.name in peer.allowed)
         self.peers[ident] = peer
+        self.watch.renew(ident)
         for other in self.peers.values():
             if other is not peer:
                 for source in other.sources.values():
@@ -162,6 +165,7 @@ class Room:
             self._retire(peer, source)
         self.speaker.forget(peer.id)
         self.loudest.forget(peer.id)
+        self.watch.forget(peer.id)
 
     def _close_connections(self, peer: Peer) -> None:
         peer.subscribe.close()
@@ -321,6 +325,7 @@ class Room:
             self._check_peer(peer, now, lost_after)
         for feed in self.feeds.values():
             feed.tick(now)
+        self.watch.every_second(now)
 
     def _check_peer(self, peer: Peer, now: float, lost_after: float) -> None:
         consent = peer.last_consent()
@@ -364,6 +369,7 @@ class Room:
         return {
             "room": self.id,
             "speakers": list(self.speaker.speakers),
+            **self.watch.describe(),
             "recordings": {
                 feed.recording: {"tracks": len(feed.sources), "packets": feed.packets}
                 for feed in self.feeds.values()
