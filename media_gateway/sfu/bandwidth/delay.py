@@ -28,6 +28,8 @@ ADAPT_REACH = 15.0
 """A trend this far above the threshold does not move it: it is an event, not noise."""
 BASE_BUCKET_MS = 10_000.0
 """The lowest delay of the last 10 to 20 s is that of an empty queue."""
+STANDING_MS = 2_000.0
+"""What still stands so long after the last overuse, at less than then got through, is a longer way, no queue."""
 
 NORMAL, OVERUSE, UNDERUSE = "normal", "overuse", "underuse"
 
@@ -42,6 +44,8 @@ class DelayDetector:
         "_base",
         "_base_next",
         "_base_since",
+        "_calm_least",
+        "_calm_since",
         "_last",
         "_over_count",
         "_over_ms",
@@ -77,6 +81,8 @@ class DelayDetector:
         self._over_count = 0
         self._base = self._base_next = float("inf")
         self._base_since = float("-inf")
+        self._calm_least = float("inf")
+        self._calm_since = 0.0
 
     def update(self, samples: int, raw: float) -> str:
         """The state after `samples` (1 or more) new entries; `raw` (ms) is the last one's delay."""
@@ -107,6 +113,8 @@ class DelayDetector:
             self._over_ms = 0.0
             self._over_count = 0
             self.state = UNDERUSE if scaled < -threshold else NORMAL
+        if self.state == OVERUSE:
+            self._calm_since, self._calm_least = now, float("inf")
         self._trend = trend
         size = abs(scaled)
         if size <= threshold + ADAPT_REACH and elapsed > 0:
@@ -124,5 +132,9 @@ class DelayDetector:
             self._base_since = now
             self._base = self._base_next
             self._base_next = delay
+        self._calm_least = min(self._calm_least, delay)
+        if now - self._calm_since > STANDING_MS:
+            self._base = self._base_next = max(self._base, self._calm_least)
+            self._calm_since, self._calm_least = now, delay
         # No jitter passes for a queue, as the smoothed delay is below its peaks; and its end is seen at once.
         self.queue = max(0.0, min(delay, raw) - self._base)

@@ -46,10 +46,14 @@ class Sample:
 
 @dataclass
 class World:
-    """The sender sends min(estimate, `application`) as frames; `wanted` is what it asks probes for."""
+    """The sender sends min(estimate, `application`) as frames; `wanted` is what it asks probes for.
+
+    With `steps` it sends the highest of these rates that the estimate allows, as layers are chosen.
+    """
 
     line: Line
     application: float = 50e6
+    steps: tuple[float, ...] = ()
     wanted: float = 10e6
     seed: int = 1
     feedback_every: float = 0.06
@@ -94,6 +98,8 @@ class World:
     def frame(self) -> None:
         self.at(FRAME, self.frame)
         rate = min(self.estimator.estimate, self.application)
+        if self.steps:
+            rate = max((step for step in self.steps if step <= self.estimator.estimate), default=50e3)
         size = rate * FRAME / 8
         self.frames += 1
         if self.keyframe_every and self.frames % round(self.keyframe_every / FRAME) == 0:

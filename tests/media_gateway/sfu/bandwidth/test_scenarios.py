@@ -80,6 +80,20 @@ def test_long_round_trip_with_jitter(seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", SEEDS)
+def test_a_way_that_becomes_longer_is_no_queue_for_long(seed: int) -> None:
+    """As when a phone goes from one network to another."""
+    steps = (200e3, 600e3, 1.9e6)
+    world = World(Line(20e6, delay=0.001), steps=steps, wanted=1.9e6, start=2.5e6, seed=seed).run(10)
+    assert world.estimator.estimate >= 1.9e6
+    world.line.delay, world.line.jitter = 0.085, 0.03
+    world.run(20)
+    back = world.first(10.5, lambda sample: sample.estimate >= 1.1 * 1.9e6)
+    assert back < 5
+    assert min(sample.estimate for sample in world.between(15, 30)) > 1.6e6
+    assert world.mean(15, 30) > 1.9e6
+
+
+@pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("delay", [0.02, 0.1])
 def test_outage_of_two_seconds(seed: int, delay: float) -> None:
     world = World(Line(2.5e6, delay=delay, jitter=0.004), seed=seed).run(15)
