@@ -29,7 +29,7 @@ ADAPT_REACH = 15.0
 BASE_BUCKET_MS = 10_000.0
 """The lowest delay of the last 10 to 20 s is that of an empty queue."""
 STANDING_MS = 2_000.0
-"""What still stands so long after the last overuse, at less than then got through, is a longer way, no queue."""
+"""What still stands so long after the last overuse, with less being sent, is a longer way and no queue."""
 
 NORMAL, OVERUSE, UNDERUSE = "normal", "overuse", "underuse"
 
