@@ -197,7 +197,7 @@ def enter(participant: Participant, *, actor: Actor, verb: str = "participant.jo
         return
     audit(verb, participant, actor=actor, role=participant.role)
     events.send_to_session(session, "participant.joined", {"participant": participant_json(participant)})
-    announce_count(session)
+    announce_live(session)
 
 
 def _save_presence(participant: Participant) -> None:
@@ -220,7 +220,8 @@ def _wait(participant: Participant, *, actor: Actor) -> None:
     events.send_to_session(participant.session, "lobby.waiting", data, only=Capability.LOBBY_ADMIT)
 
 
-def announce_count(session: Session) -> None:
+def announce_live(session: Session) -> None:
+    """Tell those at the door how many are in, and whether they are recorded."""
     events.notify_watchers(session.meeting_id, "room.live", data=live_json(session.meeting))
 
 
@@ -239,7 +240,7 @@ def go_out(participant: Participant, state: Participant.State, reason: str, *, a
     if was_in:
         events.send_to_session(session, "participant.left", {"id": participant.public_id, "reason": reason})
         media.tell(session, "peer.remove", peer=participant.public_id)
-        announce_count(session)
+        announce_live(session)
         transaction.on_commit(
             lambda: participant_left.send_robust(sender=Participant, participant=participant)
         )

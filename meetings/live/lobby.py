@@ -29,7 +29,8 @@ def _tell_gone(participant: Participant) -> None:
     events.send_to_session(participant.session, "lobby.left", data, only=Capability.LOBBY_ADMIT)
 
 
-def _let_in(participant: Participant, *, actor: Actor) -> None:
+def let_in(participant: Participant, *, actor: Actor) -> None:
+    """Put somebody who waits into the room. In a transaction, with the session locked."""
     enter(participant, actor=actor, verb="lobby.admit")
     _tell_gone(participant)
     events.notify(participant, "room.admitted")
@@ -40,7 +41,7 @@ def admit(public_id: str, *, actor: Actor) -> Participant:
     with transaction.atomic():
         host, actor = locked_with(actor, Capability.LOBBY_ADMIT)
         participant = _waiting(public_id, host)
-        _let_in(participant, actor=actor)
+        let_in(participant, actor=actor)
     return participant
 
 
@@ -51,7 +52,7 @@ def admit_all(*, actor: Actor) -> int:
         waiting = list(presence.people_waiting(host.session))
         for participant in waiting:
             participant.session = host.session
-            _let_in(participant, actor=actor)
+            let_in(participant, actor=actor)
     return len(waiting)
 
 

@@ -67,11 +67,15 @@ def recording_json(recording: Recording | None) -> dict[str, Any] | None:
 
 
 def live_json(meeting: Meeting) -> dict[str, Any]:
-    """How many are in, and since when; what one may know before joining."""
+    """How many are in, since when, and whether they are recorded; what one may know before joining."""
     session = presence.live_session_of(meeting)
     if session is None:
-        return {"count": 0, "started_at": None}
-    return {"count": presence.live_count(session), "started_at": iso(session.started_at)}
+        return {"count": 0, "started_at": None, "recording": False}
+    return {
+        "count": presence.live_count(session),
+        "started_at": iso(session.started_at),
+        "recording": session.recordings.filter(state=Recording.State.RECORDING).exists(),
+    }
 
 
 def allowed(participant: Participant) -> list[str]:

@@ -8,11 +8,13 @@ from django.dispatch import receiver
 
 from media_gateway.models import MediaNode
 from media_gateway.signals import node_down, node_up, rooms_claimed, trouble_told
+from meetings.invitations.models import Invitation
 from meetings.live import incidents, media, placement, presence
 from meetings.live.ending import end_session
-from meetings.permissions.actor import SYSTEM
+from meetings.live.roles import follow_invitations
+from meetings.permissions.actor import SYSTEM, Actor
 from meetings.scheduling.models import Meeting
-from meetings.scheduling.signals import meeting_cancelled
+from meetings.scheduling.signals import meeting_cancelled, roles_given
 
 
 @receiver(node_down)
@@ -35,6 +37,11 @@ def write_down(node: str, room: str, data: dict[str, Any], **kwargs: Any) -> Non
 @receiver(rooms_claimed)
 def claim_rooms(node: str, instance: str, **kwargs: Any) -> list[str]:
     return placement.rooms_on(node, instance)
+
+
+@receiver(roles_given)
+def give_roles(meeting: Meeting, invitations: list[Invitation], actor: Actor, **kwargs: Any) -> None:
+    follow_invitations(meeting, invitations, actor=actor)
 
 
 @receiver(meeting_cancelled)

@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 from accounts.audit import record
 from meetings.jobs import start_job
 from meetings.live.events import send_to_session
+from meetings.live.joining import announce_live
 from meetings.live.models import Session
 from meetings.live.payloads import recording_json
 from meetings.permissions.actor import Actor
@@ -74,6 +75,7 @@ def _after_start(recording: Recording, attached: bool) -> None:
     from meetings.recordings.tasks import rearm_session
 
     send_to_session(recording.session, "recording.changed", {"recording": recording_json(recording)})
+    announce_live(recording.session)
     if not attached:
         start_job(rearm_session, recording.session_id, countdown=1)
 
@@ -135,6 +137,7 @@ def _after_stop(recording: Recording) -> None:
     from meetings.recordings.tasks import compose_recording
 
     send_to_session(recording.session, "recording.changed", {"recording": None})
+    announce_live(recording.session)
     gateway.disarm(gateway.Target.of(recording))
     start_job(compose_recording, recording.pk)
 

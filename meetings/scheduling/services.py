@@ -28,7 +28,7 @@ from meetings.scheduling.checks import check_booking, clean_agenda, clean_line, 
 from meetings.scheduling.drafts import AgendaDraft, Attendee, merge_attendees
 from meetings.scheduling.models import Meeting
 from meetings.scheduling.people import require_booker
-from meetings.scheduling.signals import meeting_cancelled
+from meetings.scheduling.signals import meeting_cancelled, roles_given
 
 __all__ = [
     "AgendaDraft",
@@ -188,6 +188,10 @@ def change_meeting(meeting: Meeting, *, actor: Actor, version: str | None = None
             mails.queue_requests(now_meeting, invited.added)
             if told:
                 mails.queue_updates(now_meeting, invited.kept, before=before)
+        if given := [*invited.added, *invited.changed]:
+            transaction.on_commit(
+                lambda: roles_given.send_robust(Meeting, meeting=now_meeting, invitations=given, actor=actor)
+            )
     return now_meeting
 
 

@@ -211,3 +211,30 @@ test("the data channel of the newest connection is used", async () => {
   assert.deepEqual(heard, ["bo", "cy", "di"]);
   session.stop();
 });
+
+test("why there is no media is told in the server's words, until there is some", async () => {
+  const { room, session } = await connected();
+  /** @type {string[]} */
+  const reasons = [];
+  session.on("reason", (words) => reasons.push(words));
+  const full = "The media server is full; try again in a minute.";
+  const connect = room.mediaConnect.bind(room);
+  const refusals = [full, full, null];
+  room.mediaConnect = async () => {
+    const message = refusals.shift();
+    if (message) throw new ProtocolError({ code: "media_unavailable", message });
+    return connect();
+  };
+  session.reset("the test wants it");
+  await settle();
+  assert.equal(session.state, "unavailable");
+  assert.deepEqual(reasons, [full]);
+  time.tick(1);
+  await settle();
+  time.tick(1);
+  await settle();
+  FakePeerConnection.pair.publish.become("connected");
+  FakePeerConnection.pair.subscribe.become("connected");
+  assert.equal(session.state, "connected");
+  assert.deepEqual(reasons, [full, ""]);
+});

@@ -41,6 +41,7 @@
  * @typedef {object} Live
  * @property {number} count people in the room now
  * @property {string | null} started_at
+ * @property {boolean} recording whether it is being recorded now
  *
  * @typedef {object} MeetingFacts
  * @property {string} title

@@ -28,6 +28,7 @@ export function wireMedia(parts) {
     performance.mark(`media-${state}`);
     store.dispatch({ type: "media", media: state });
   });
+  media.on("reason", (words) => store.dispatch({ type: "media-reason", words }));
   media.on("generation", () => store.dispatch({ type: "generation" }));
   media.on("arrivals", (now) => {
     playback.sync(now, store.state.you?.id ?? null);

@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 
 from accounts.models import AuditEntry
+from meetings.live.joining import announce_live
 from meetings.live.models import Attendance, Participant, Session
 from meetings.permissions.actor import Actor
+from meetings.recordings.models import Recording
 from meetings.scheduling.models import Meeting
 from meetings.scheduling.services import cancel_meeting
 from tests.meetings.live.conftest import Cast
@@ -72,7 +74,10 @@ async def test_welcome_tells_who_one_is_and_whether_one_will_wait(cast: Cast) ->
         tab = Tab(cast.meeting.code, cast.cookies[who])
         welcome = await tab.open()
         assert welcome["you"] == {"name": name, "known": known, "role": role, "lobby": lobby}, who
-        assert welcome["live"] == {"count": 0, "started_at": None} and welcome["protocol"] == 1
+        assert (
+            welcome["live"] == {"count": 0, "started_at": None, "recording": False}
+            and welcome["protocol"] == 1
+        )
         await tab.drop()
 
 
@@ -240,3 +245,19 @@ async def test_who_waits_in_the_lobby_is_told_when_the_meeting_is_cancelled(cast
     assert (await waiting.event("session.ended"))["reason"] == "cancelled"
     assert await waiting.close_code() == 4410
     assert await db(Session.objects.count) == 0
+
+
+async def test_who_stands_at_the_door_is_told_that_it_is_being_recorded(cast: Cast, tab: Any) -> None:
+    helen = await tab("Helen", join={})
+    early = await tab("stranger")
+    session = await db(Session.objects.select_related("meeting").get)
+    recording = await db(Recording.objects.create, session=session)
+    await db(announce_live, session)
+    assert (await early.event("live"))["recording"] is True
+    late = Tab(cast.meeting.code, cast.cookies["Sam"])
+    assert (await late.open())["live"]["recording"] is True
+    await late.drop()
+    await db(Recording.objects.filter(pk=recording.pk).update, state="composing")
+    await db(announce_live, session)
+    assert (await early.event("live"))["recording"] is False
+    assert not [frame for frame in await helen.settle() if frame["type"] == "live"]

@@ -89,6 +89,7 @@ def test_the_script_is_told_who_one_is(
     assert config["ws_path"] == f"/ws/room/{cast.meeting.code}/" and config["live"] == {
         "count": 0,
         "started_at": None,
+        "recording": False,
     }
     assert config["upload_url"] == f"{room_path}files/" and config["left_url"] == f"{room_path}left/"
     assert "no-store" in response["Cache-Control"] or "no-cache" in response["Cache-Control"]

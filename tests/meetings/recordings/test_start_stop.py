@@ -8,6 +8,7 @@ import pytest
 from django.db import connection
 
 from accounts.models import AuditEntry
+from meetings.live.payloads import live_json
 from meetings.live.signals import session_ended
 from meetings.permissions.actor import SYSTEM
 from meetings.permissions.decide import Refused
@@ -81,6 +82,18 @@ def test_a_second_press_is_a_conflict_and_the_first_goes_on(running, nodes, work
 def test_stopping_nothing_is_a_conflict(running, nodes, workers):
     with pytest.raises(RecordingConflict):
         services.stop_recording(running.session, actor=world.by(running.mei))
+
+
+def test_the_door_is_told_when_recording_begins_and_ends(
+    running, nodes, workers, events, commit, monkeypatch
+):
+    told = []
+    monkeypatch.setattr(services, "announce_live", lambda session: told.append(live_json(session.meeting)))
+    with commit():
+        start(running)
+    with commit():
+        services.stop_recording(running.session, actor=world.by(running.mei))
+    assert [live["recording"] for live in told] == [True, False]
 
 
 # --- what happens --------------------------------------------------------------------------------------

@@ -27,7 +27,7 @@ const RESUME_LIMIT = 3_000;
 /** A media worker is restarted within seconds, so it is asked more often than a web server that is away. */
 const RETRY = new ReconnectPolicy({ steps: [0, 300, 700, 1000, 1000, 1000, 2000], steady: 4000 });
 
-/** @extends {Emitter<{state: MediaState, arrivals: Map<string, Arrival>, generation: number}>} */
+/** @extends {Emitter<{state: MediaState, arrivals: Map<string, Arrival>, generation: number, reason: string}>} */
 export class MediaSession extends Emitter {
   /** @type {MediaState} */
   state = "idle";
@@ -36,6 +36,7 @@ export class MediaSession extends Emitter {
   #pair = null;
   #wanted = false;
   #failures = 0;
+  #reason = "";
   #attempt = 0;
   #isFresh = false; // the pair was made and nothing was negotiated on it
   #restartedAt = -Infinity;
@@ -258,6 +259,7 @@ export class MediaSession extends Emitter {
   /** @param {unknown} error */
   #onConnectError(error) {
     if (!isProtocolError(error)) throw error;
+    this.#setReason(error.code === "media_unavailable" ? error.words : "");
     if (error.code === "offline" || error.code === "not_joined") this.pause(); // joining again calls `start`
     else this.#fail(`media.connect: ${error.code}`, true);
   }
@@ -280,6 +282,7 @@ export class MediaSession extends Emitter {
     else if (states[0] === "connected" && (states[1] === "connected" || states[1] === "new")) {
       this.pause();
       this.#failures = 0;
+      this.#setReason("");
       this.#setState("connected");
     }
   }
@@ -300,6 +303,13 @@ export class MediaSession extends Emitter {
     this.#setState(away || this.#failures > 2 ? "unavailable" : "reconnecting");
     const shown = this.state;
     this.#timers.retry = setTimeout(() => this.#connect(shown), wait);
+  }
+
+  /** @param {string} words why there is no media, in the server's words; empty when it did not say */
+  #setReason(words) {
+    if (words === this.#reason) return;
+    this.#reason = words;
+    this.emit("reason", words);
   }
 
   /** @param {MediaState} state */

@@ -43,6 +43,7 @@
  * @property {string | null} lastSpeaker the other person heard last, so that silence does not move pictures
  * @property {ConnectionStatus} connection
  * @property {MediaState} media
+ * @property {string} mediaReason why there is none, in the server's words
  * @property {number | null} rtt milliseconds to the server and back
  * @property {number} clockSkew server's clock minus ours, milliseconds
  * @property {OwnMedia} own
@@ -74,7 +75,7 @@ export function initialState(config, title) {
       lobby: config.lobby,
       recording_allowed: config.recording_allowed,
     },
-    live: config.live ?? { count: 0, started_at: null },
+    live: config.live ?? { count: 0, started_at: null, recording: false },
     waitsInLobby: config.lobby,
     ownName: config.display_name,
     you: null,
@@ -86,6 +87,7 @@ export function initialState(config, title) {
     lastSpeaker: null,
     connection: { state: "idle", attempt: 0, retryAt: null },
     media: "idle",
+    mediaReason: "",
     rtt: null,
     clockSkew: 0,
     own: { mic: false, camera: false, screen: false, micError: null, cameraError: null },

@@ -9,6 +9,7 @@
  *   | {type: "connection", status: ConnectionStatus}
  *   | {type: "rtt", ms: number}
  *   | {type: "media", media: MediaState}
+ *   | {type: "media-reason", words: string}
  *   | {type: "own", change: Partial<OwnMedia>}
  *   | {type: "name", name: string}
  *   | {type: "arriving", arriving: Record<string, Source[]>}
@@ -43,6 +44,8 @@ export function reduce(state, action) {
       return { ...state, rtt: action.ms };
     case "media":
       return state.media === action.media ? state : { ...state, media: action.media };
+    case "media-reason":
+      return { ...state, mediaReason: action.words };
     case "own":
       return { ...state, own: { ...state.own, ...action.change } };
     case "name":

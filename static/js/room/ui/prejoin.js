@@ -88,6 +88,7 @@ export class Prejoin {
     setText(badge, fill(ngettext("Live · %(count)s person", "Live · %(count)s people", live.count), { count: live.count }));
     this.#showFace();
     this.#showConnection(state);
+    showRecording(state);
     const submit = button("join-button");
     const words = state.phase === "joining" ? gettext("Joining…") : state.waitsInLobby ? gettext("Ask to join") : gettext("Join now");
     setText(submit, words);
@@ -183,4 +184,18 @@ export class Prejoin {
     setText(block("join-error-text"), words);
     block("join-error").hidden = false;
   }
+}
+
+/** Whether what is said in there is, or may be, recorded. @param {State} state */
+function showRecording({ live, meeting }) {
+  const note = block("join-recording");
+  note.hidden = !live.recording && !meeting.recording_allowed;
+  const words = note.querySelector("span");
+  if (words)
+    setText(
+      words,
+      live.recording
+        ? gettext("This meeting is being recorded. Joining means you agree.")
+        : gettext("This meeting may be recorded. Joining means you agree."),
+    );
 }

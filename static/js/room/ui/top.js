@@ -100,6 +100,8 @@ export function noteWords(state) {
         ? gettext("The connection to the server is interrupted. Your place is kept; still trying…")
         : gettext("The connection to the server is interrupted. Reconnecting…");
     case "media-away":
+      if (state.media === "unavailable" && state.mediaReason)
+        return `${state.mediaReason} ${gettext("Chat still works; audio and video are tried again by themselves.")}`;
       return state.media === "unavailable"
         ? gettext("The media server does not answer; it may be restarting. Chat still works, audio and video come back by themselves.")
         : gettext("Audio and video are interrupted and come back in a moment. Chat still works.");
