@@ -10,7 +10,8 @@ frame into packets that differ by a byte or two, so these are levelled with RTP 
 
 import struct
 
-TRANSPORT_CC_ID = 3
+AUDIO_LEVEL_ID, TRANSPORT_CC_ID, DESCRIPTOR_ID = 1, 3, 5
+"""Header extension ids of our own offers"""
 SEQUENCE_AT = 2
 TIMESTAMP_AT = 4
 NUMBER_AT = 18
@@ -24,7 +25,10 @@ MAX_RUN_BYTES = 48_000
 
 _HEADER = struct.Struct("!BBHIIHHBBH")
 _PROFILE = 0xBEDE
-_ELEMENT = TRANSPORT_CC_ID << 4 | 1
+_WIDE_PROFILE = 0x1000
+_ELEMENT = 0, TRANSPORT_CC_ID << 4 | 1
+_WIDE_ELEMENT = TRANSPORT_CC_ID, 2
+"""The bytes before the transport-wide number, in the one-byte and the two-byte form (RFC 8285)"""
 
 Record = tuple[int, int, bytes, "Picture | None"]
 """(index, timestamp, template, where the codec counts pictures)"""
@@ -35,12 +39,16 @@ Picture = tuple[int, int, int, int]
 def template(second: int, timestamp: int, ssrc: int, extension: bytes, payload: bytes | memoryview) -> bytes:
     """A packet without its two numbers. `second` is the header's second byte (marker, payload type).
 
-    `extension` holds further one-byte elements; ids as in our own offers.
+    `extension` holds further one-byte elements with ids as in our own offers; if it begins with a zero byte
+    (padding in both forms), two-byte ones.
     """
+    profile, first_element = _PROFILE, _ELEMENT
     if extension:
+        if not extension[0]:
+            profile, first_element = _WIDE_PROFILE, _WIDE_ELEMENT
         extension += bytes(-len(extension) & 3)
     return (
-        _HEADER.pack(0x90, second, 0, timestamp, ssrc, _PROFILE, 1 + (len(extension) >> 2), 0, _ELEMENT, 0)
+        _HEADER.pack(0x90, second, 0, timestamp, ssrc, profile, 1 + (len(extension) >> 2), *first_element, 0)
         + extension
         + payload
     )

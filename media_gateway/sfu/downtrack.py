@@ -49,6 +49,8 @@ class DownTrack:
         self.mid = mid
         self.attached = False
         self.rtx = False
+        self.plain = False
+        """the subscriber takes the source's plain codec only"""
         self.is_audio = source.kind == "audio"
         self.layer: Layer | None = None
         self.target: Layer | None = None

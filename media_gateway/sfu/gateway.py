@@ -211,7 +211,7 @@ class Gateway:
         for connection in busy:
             connection.is_busy = False
             connection.tick(now)
-            if any(track.receiver.missing for track in connection.tracks.values()):
+            if connection.missing:
                 connection.is_busy = True
                 self._busy.add(connection)
         for room in self._rooms.values():

@@ -13,6 +13,7 @@ from .burst import HEADER_SIZE, Record, runs, template
 from .cache import PacketCache
 
 if TYPE_CHECKING:
+    from .codecs import Codec
     from .downtrack import DownTrack
     from .source import Source
 
@@ -37,9 +38,12 @@ class Uplink(Protocol):
 class Layer:
     """One incoming stream with its numbering, cache, and the subscribers that get it now."""
 
-    def __init__(self, source: "Source", rid: str) -> None:
+    def __init__(self, source: "Source", rid: str, codec: "Codec | None" = None) -> None:
+        """`codec` where it is another than the source's."""
         self.source = source
-        self.codec = source.codec
+        self.codec = codec or source.codec
+        self.recorded = self.codec.plain is None
+        """whether recorders want it: of redundant audio they take the plain form"""
         self.rid = rid
         self.uplink: Uplink | None = None
         self.active = True
@@ -75,7 +79,7 @@ class Layer:
         self.pending: list[Record] = []
         self.live: list[DownTrack] = []
         self.waiting: list[DownTrack] = []
-        self._second = (source.codec.payload_type, source.codec.payload_type | 0x80)
+        self._second = (self.codec.payload_type, self.codec.payload_type | 0x80)
 
     @property
     def pixels(self) -> int:
@@ -92,7 +96,7 @@ class Layer:
         extended: int,
         timestamp: int,
         marker: int,
-        payload: memoryview,
+        payload: bytes | memoryview,
         now: float,
         extension: bytes = b"",
         *,
@@ -140,7 +144,7 @@ class Layer:
         self.cache.put(index, record, now)
         self.packets += 1
         self.octets += len(payload)
-        if source.tap is not None and len(payload):
+        if source.tap is not None and self.recorded and len(payload):
             source.tap.take(self, record, starts, now)
         if not forward:
             self.withheld += 1
@@ -156,7 +160,7 @@ class Layer:
         index: int,
         timestamp: int,
         picture: tuple[int, int, int, int] | None,
-        payload: memoryview,
+        payload: bytes | memoryview,
         now: float,
     ) -> None:
         if self.codec.keyframe_size is not None:

@@ -1,94 +1,33 @@
-"""The connection on which one participant publishes.
-
-Its answers, its incoming streams, our feedback to it.
-"""
+"""The connection on which one participant publishes: its answers, its packets, our feedback to it."""
 
 import secrets
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable
 
 from . import rtcp, rtp, sdp, sdp_write
-from .codecs import CODECS, SOURCES, Codec
-from .dtls import DIGESTS
+from .burst import AUDIO_LEVEL_ID
+from .codecs import Codec
 from .endpoint import Endpoint
-from .errors import GatewayError
+from .extended_report import DelayReport
+from .feedback import Feedback
+from .incoming import IncomingStream, Learner, PublishedTrack
+from .planning import Plan, known_fingerprints, read_offer
 from .receive import StreamReceiver
-from .sdp import MediaSection, bad_sdp
 from .source import Source
 from .transport import Transport
-from .twcc import Recorder
 from .udp import Slot
 
 MAX_SSRCS = 64
 """Different SSRCs one publisher may ever send; libsrtp keeps state for each."""
-NACK_EVERY = 0.005
-"""Seconds between two looks at the list of missing packets."""
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What an offer means for one m-line; made for all before anything changes."""
-
-    section: MediaSection
-    source: str | None
-    codec: Codec | None
-    payload_type: int = 0
-    rtx_payload_type: int | None = None
-
-
-class PublishedTrack:
-    """One receiving m-line: the way from an SSRC to a source."""
-
-    def __init__(self, connection: "PublishConnection", mid: str, source: Source) -> None:
-        self.connection = connection
-        self.mid = mid
-        self.source = source
-        self.payload_type = 0
-        self.rtx_payload_type: int | None = None
-        self.ssrc: int | None = None
-        self.receiver = StreamReceiver(source.codec.clock_rate)
-        self.next_nack = 0.0
-        self.layer = source.layer("")
-        self.layer.uplink = self
-        self.layer.new_stream()
-
-    def bind(self, ssrc: int) -> None:
-        """The m-line's media comes with this SSRC from now on."""
-        if ssrc == self.ssrc:
-            return
-        if self.ssrc is not None:
-            self.connection.by_ssrc.pop(self.ssrc, None)
-            self.receiver = StreamReceiver(self.source.codec.clock_rate)
-            self.layer.new_stream()
-        self.ssrc = ssrc
-
-    def request_keyframe(self) -> bool:
-        connection = self.connection
-        if self.ssrc is None or not connection.transport.ready:
-            return False
-        connection.plis += 1
-        connection.send(rtcp.KeyFrameRequest(connection.ssrc, self.ssrc).pack())
-        return True
-
-    def ask_again(self, now: float) -> None:
-        """NACK what is missing, as far as it is due."""
-        self.next_nack = now + NACK_EVERY
-        if self.rtx_payload_type is None or self.ssrc is None:
-            # Nothing to ask for: without RTX a gap is only counted.
-            self.receiver.due(now)
-            return
-        due = self.receiver.due(now)
-        if due and not self.source.blocked:
-            self.connection.nacks += len(due)
-            self.connection.send(rtcp.Nack(self.connection.ssrc, self.ssrc, due).pack())
+LEVELS = tuple(bytes((AUDIO_LEVEL_ID << 4, level)) for level in range(256))
+"""The audio level extension element with the id of our own offers, by its byte."""
 
 
 class PublishConnection:
     """Owner of the publishing transport of one peer.
 
-    `hear(level)` gets the audio level of each microphone packet and says whether others get it;
-    `state_changed(state)` the transport's state; `busy(self)` is called when packets came, so that only
-    such connections are ticked.
+    `hear(level)` gets the audio level of each microphone packet and says whether it goes to others;
+    `state_changed(state)` the transport's state; `busy(self)` is called when packets came, so that only such
+    connections are ticked.
     """
 
     def __init__(
@@ -109,13 +48,14 @@ class PublishConnection:
         self.session = secrets.randbits(62)
         self.version = 0
         self.tracks: dict[str, PublishedTrack] = {}
-        self.by_ssrc: dict[int, PublishedTrack] = {}
+        self.by_ssrc: dict[int, IncomingStream] = {}
         self.strange_ssrcs: set[int] = set()
+        self.learner = Learner()
         self.remote_ufrag: str | None = None
         self.fingerprints: list[tuple[str, str]] = []
-        self.mid_id = self.transport_id = self.level_id = 0
-        self.twcc = Recorder()
-        self.twcc_at = 0.0
+        self.transport_id = 0
+        self.feedback = Feedback(self)
+        self.twcc = self.feedback.twcc
         self.plis = 0
         self.nacks = 0
         self.malformed = 0
@@ -129,34 +69,7 @@ class PublishConnection:
 
         GatewayError when refused.
         """
-        offer = sdp.parse(text)
-        for mid, source in sources.items():
-            section = offer.section(mid)
-            if section is None:
-                raise GatewayError("bad_request", f"the offer has no m-line {mid!r}")
-            if section.kind != SOURCES[source]:
-                raise GatewayError("bad_request", f"{source} cannot be {section.kind}")
-        carrier = offer.transport_section()
-        if not carrier.ice_pwd:
-            raise bad_sdp("no ICE password")
-        known = [pair for pair in carrier.fingerprints if pair[0] in DIGESTS]
-        if not known:
-            raise bad_sdp("no fingerprint of a known algorithm")
-        if carrier.setup not in ("actpass", "active"):
-            raise bad_sdp("the offer must let us be DTLS server (setup:actpass)")
-        if self.fingerprints and known != self.fingerprints:
-            raise bad_sdp("the certificate changed: a new connection is needed")
-        plans: list[Plan] = []
-        for section in offer.media:
-            source_name = sources.get(section.mid) if section.sends else None
-            plan = _choose(section, source_name)
-            if plan.codec is None and source_name is not None:
-                names = "/".join(codec.name for codec in CODECS if codec.kind == section.kind)
-                raise bad_sdp(f"m-line {section.mid!r} offers no {names}")
-            plans.append(plan)
-        if all(plan.codec is None for plan in plans):
-            raise bad_sdp("no m-line that could be accepted")
-        return offer, plans
+        return read_offer(text, sources, self.fingerprints)
 
     def apply(
         self, offer: sdp.Description, plans: list[Plan], source_for: Callable[[str, Codec], Source]
@@ -167,25 +80,22 @@ class PublishConnection:
             self.transport.restart()
         self.remote_ufrag = carrier.ice_ufrag
         if not self.fingerprints:
-            self.fingerprints = [pair for pair in carrier.fingerprints if pair[0] in DIGESTS]
+            self.fingerprints = known_fingerprints(carrier)
             self.transport.expect(self.fingerprints)
         wanted = {plan.section.mid: plan for plan in plans if plan.source is not None}
-        ended = [
-            track for mid, track in self.tracks.items()
-            if mid not in wanted or wanted[mid].source != track.source.name
-        ]  # fmt: skip
+        ended = [track for mid, track in self.tracks.items() if not _goes_on(track, wanted.get(mid))]
         for track in ended:
             self._drop(track)
+        for plan in plans:
+            self._take_extensions(plan)
         for mid, plan in wanted.items():
             assert plan.source is not None and plan.codec is not None
             track = self.tracks.get(mid) or self._open(mid, source_for(plan.source, plan.codec))
-            track.payload_type, track.rtx_payload_type = plan.payload_type, plan.rtx_payload_type
-            self._bind_ssrcs(track, plan.section)
-        answered = [self._section(plan) for plan in plans]
+            track.follow(plan)
         self.version += 1
-        gone = [track.source for track in ended]
+        answered = [plan.answer() for plan in plans]
         answer = sdp_write.publish_answer(self.session, self.version, self.transport_lines(), answered)
-        return answer, gone
+        return answer, [track.source for track in ended]
 
     def transport_lines(self) -> sdp_write.TransportLines:
         """Our end of the transport, as it is now."""
@@ -208,51 +118,17 @@ class PublishConnection:
 
     def _drop(self, track: PublishedTrack) -> None:
         self.tracks.pop(track.mid, None)
-        for ssrc in [ssrc for ssrc, owner in self.by_ssrc.items() if owner is track]:
-            del self.by_ssrc[ssrc]
-        if track.layer.uplink is track:
-            track.layer.uplink = None
+        track.close()
 
-    def _bind_ssrcs(self, track: PublishedTrack, section: MediaSection) -> None:
-        repairs = set(section.repairs.values())
-        primary = next((ssrc for ssrc in section.ssrcs if ssrc not in repairs), None)
-        if primary is None:
-            return  # learned from the MID extension
-        self.by_ssrc[primary] = track
-        track.bind(primary)
-        repair = section.repairs.get(primary)
-        if repair is not None:
-            self.by_ssrc[repair] = track
-
-    def _section(self, plan: Plan) -> sdp_write.AnsweredSection:
-        section, codec = plan.section, plan.codec
-        formats = " ".join(map(str, section.formats)) or "0"
-        if codec is None:
-            if section.kind in ("audio", "video"):
-                return sdp_write.AnsweredSection(section.kind, section.mid, _safe(section.protocol), formats)
-            # Browsers read no data channel's line with the protocol of media, not even a rejected one.
-            return sdp_write.AnsweredSection(
-                "application", section.mid, "UDP/DTLS/SCTP", "webrtc-datachannel"
-            )
-        extensions = []
-        for uri in (rtp.MID_URI, rtp.TRANSPORT_CC_URI, rtp.AUDIO_LEVEL_URI):
-            ident = section.extensions.get(uri)
-            if ident is None or (uri == rtp.AUDIO_LEVEL_URI and section.kind != "audio"):
-                continue
-            extensions.append((ident, uri))
-            if uri == rtp.MID_URI:
-                self.mid_id = ident
-            elif uri == rtp.TRANSPORT_CC_URI:
+    def _take_extensions(self, plan: Plan) -> None:
+        self.learner.take(plan.extensions)
+        for ident, uri in plan.extensions:
+            if uri == rtp.TRANSPORT_CC_URI:
                 self.transport_id = ident
-            else:
-                self.level_id = ident
-        return sdp_write.AnsweredSection(
-            section.kind, section.mid, _safe(section.protocol), formats, codec,
-            plan.payload_type, plan.rtx_payload_type, plan.source is not None, tuple(extensions),
-            transport_cc=rtp.TRANSPORT_CC_URI in section.extensions
-            and "transport-cc" in section.formats[plan.payload_type].feedback,
-            dtx=plan.source == "mic", stereo=plan.source == "screen_audio",
-        )  # fmt: skip
+            elif uri == rtp.ABS_SEND_TIME_URI:
+                self.feedback.estimate_rate(ident)
+        if plan.codec is not None and plan.section.receiver_time:
+            self.feedback.receiver_time = True
 
     # -- incoming ------------------------------------------------------------
 
@@ -262,74 +138,91 @@ class PublishConnection:
     def rtp_received(self, slot: Slot, length: int, now: float) -> None:
         view = slot.view
         _, second, sequence, timestamp, ssrc = rtp.HEADER.unpack_from(view)
+        stream = self.by_ssrc.get(ssrc)
         try:
-            start, end, transport_number, level = rtp.scan(view, length, self.transport_id, self.level_id)
+            start, end, number, at, size = rtp.scan(
+                view, length, self.transport_id, stream.element_id if stream is not None else 0
+            )
         except (ValueError, IndexError):
             self.malformed += 1
             return
         if not self.is_busy:
             self.is_busy = True
             self.busy(self)
-        if transport_number is not None:
-            self.twcc.add(transport_number, int(now * 1_000_000))
-        track = self.by_ssrc.get(ssrc)
-        payload_type = second & 0x7F
-        if track is None:
-            track = self._learn(ssrc, payload_type, view, length)
-            if track is None:
-                return
-        recovered = False
-        if payload_type != track.payload_type:
-            if payload_type != track.rtx_payload_type or end - start < 2:
-                return  # another codec, or an empty RTX packet: a bandwidth probe
-            sequence = view[start] << 8 | view[start + 1]
-            start += 2
-            recovered = True
-        receiver = track.receiver
-        extended = receiver.receive(sequence, timestamp, now, recovered=recovered)
+        if number is not None:
+            self.twcc.add(number, int(now * 1_000_000))
+        elif self.feedback.remb is not None:
+            self.feedback.take_send_time(view, length, now)
+        if stream is None or second & 0x7F != stream.payload_type:
+            self._unusual(stream, slot, length, start, end, now)
+            return
+        extended = stream.receiver.receive(sequence, timestamp, now)
         if extended is None:
             return
-        source = track.source
-        heard = True
-        if level is not None and source.name == "mic" and not source.blocked:
-            heard = self.hear(level & 0x7F)
-        track.layer.deliver(extended, timestamp, second >> 7, view[start:end], now, forward=heard)
-        if receiver.missing and now >= track.next_nack:
-            track.ask_again(now)
-
-    def _learn(self, ssrc: int, payload_type: int, view: memoryview, length: int) -> PublishedTrack | None:
-        """Find the m-line of an SSRC that the offer did not name.
-
-        By MID, else by a payload type of one only.
-        """
-        self.strange_ssrcs.add(ssrc)
-        mid = rtp.read_extensions(view, length).get(self.mid_id)
-        candidates: Iterable[PublishedTrack]
-        if mid is not None:
-            named = self.tracks.get(mid.decode("ascii", "replace"))
-            candidates = [named] if named is not None else []
+        if not at:
+            stream.deliver(extended, timestamp, second >> 7, view[start:end], now)
+        elif stream.hears:
+            level = view[at]
+            heard = stream.track.source.blocked or self.hear(level & 0x7F)
+            stream.deliver(
+                extended, timestamp, second >> 7, view[start:end], now, LEVELS[level], forward=heard
+            )
         else:
-            # A guess must not take an m-line away from the SSRC it is known to have.
-            candidates = [track for track in self.tracks.values() if track.ssrc is None]
-        fitting = [
-            track for track in candidates if payload_type in (track.payload_type, track.rtx_payload_type)
-        ]
-        if len(fitting) != 1:
-            return None
-        track = fitting[0]
-        self.by_ssrc[ssrc] = track
-        if payload_type == track.payload_type:
-            track.bind(ssrc)
-        return track
+            stream.deliver(
+                extended, timestamp, second >> 7, view[start:end], now, bytes(view[at : at + size])
+            )
+        if stream.receiver.missing and now >= stream.next_nack:
+            stream.ask_again(now)
+
+    def _unusual(
+        self, stream: IncomingStream | None, slot: Slot, length: int, start: int, end: int, now: float
+    ) -> None:
+        """A packet of an unknown SSRC, a repetition, Opus without redundancy, or one of no use."""
+        view = slot.view
+        _, second, sequence, timestamp, ssrc = rtp.HEADER.unpack_from(view)
+        payload_type = second & 0x7F
+        if stream is None:
+            stream = self._learn(ssrc, payload_type, view, length)
+            if stream is None:
+                return
+        if payload_type == stream.rtx_payload_type:
+            if end - start < 2:
+                return  # an empty repetition is a bandwidth probe: it counts for the feedback alone
+            sequence = view[start] << 8 | view[start + 1]
+            extended = stream.receiver.receive(sequence, timestamp, now, recovered=True)
+            start += 2
+        elif payload_type in (stream.payload_type, stream.plain_payload_type):
+            extended = stream.receiver.receive(sequence, timestamp, now)
+        else:
+            return  # another codec
+        if extended is not None:
+            _, _, _, at, size = rtp.scan(view, length, 0, stream.element_id)
+            stream.take(extended, timestamp, second, view[start:end], bytes(view[at : at + size]), now)
+        if stream.receiver.missing and now >= stream.next_nack:
+            stream.ask_again(now)
+
+    def _learn(self, ssrc: int, payload_type: int, view: memoryview, length: int) -> IncomingStream | None:
+        """The stream of an SSRC that the offer did not name, by MID and RID."""
+        self.strange_ssrcs.add(ssrc)
+        stream = self.learner.find(self.tracks, payload_type, view, length)
+        if stream is not None:
+            self.by_ssrc[ssrc] = stream
+            if payload_type != stream.rtx_payload_type:
+                stream.bind(ssrc)
+        return stream
 
     def rtcp_received(self, packet: bytes, now: float) -> None:
         try:
             for message in rtcp.parse(packet):
                 if isinstance(message, rtcp.SenderReport):
-                    track = self.by_ssrc.get(message.ssrc)
-                    if track is not None and track.ssrc == message.ssrc:
-                        track.receiver.sender_report(rtcp.ntp_middle(message.ntp), now)
-                        track.source.take_sender_report(track.layer, message.ntp, message.rtp_timestamp)
+                    stream = self.by_ssrc.get(message.ssrc)
+                    if stream is not None and stream.ssrc == message.ssrc:
+                        stream.receiver.sender_report(rtcp.ntp_middle(message.ntp), now)
+                        stream.track.source.take_sender_report(
+                            stream.layer, message.ntp, message.rtp_timestamp
+                        )
+                elif isinstance(message, DelayReport):
+                    self.feedback.take_delays(message)
         except ValueError:
             self.malformed += 1
 
@@ -347,50 +240,43 @@ class PublishConnection:
         self.transport.send_rtcp(packet)
         self.endpoint.request_flush()
 
+    @property
+    def streams(self) -> list[IncomingStream]:
+        return [stream for track in self.tracks.values() for stream in track.streams.values()]
+
+    @property
+    def missing(self) -> bool:
+        """Whether packets are waited for, so that this connection must be ticked."""
+        return any(stream.receiver.missing for stream in self.streams)
+
     def tick(self, now: float) -> None:
         """Every few ten milliseconds while packets come: congestion feedback, repeated NACK."""
-        if now - self.twcc_at >= 0.05:
-            self.twcc_at = now
-            media = next(iter(self.by_ssrc), 0)
-            for body in self.twcc.take():
-                self.send(rtcp.transport_feedback(self.ssrc, media, body))
+        self.feedback.tick(now, self.by_ssrc)
         for track in self.tracks.values():
-            if track.receiver.missing:
-                track.ask_again(now)
+            for stream in track.streams.values():
+                if stream.receiver.missing:
+                    stream.ask_again(now)
 
     def report(self, now: float) -> None:
         """Every second: what was received of each stream."""
-        blocks = [
-            track.receiver.report(track.ssrc, now)
-            for track in self.tracks.values()
-            if track.ssrc is not None and track.receiver.received
-        ]
-        if blocks and self.transport.ready:
-            self.send(rtcp.ReceiverReport(self.ssrc, blocks[:31]).pack())
+        self.feedback.report(self.streams, now)
 
     def receivers(self) -> list[StreamReceiver]:
         """What is counted of every incoming stream."""
-        return [track.receiver for track in self.tracks.values()]
+        return [stream.receiver for stream in self.streams]
 
     def describe(self) -> dict[str, object]:
         """For `room.stats`."""
+        trip, remb = self.feedback.round_trip, self.feedback.remb
         return {
             "state": self.transport.state,
             "path_changes": self.transport.path_changes,
             "nacks": self.nacks,
             "plis": self.plis,
             "malformed": self.malformed,
-            "tracks": [
-                {
-                    "mid": track.mid,
-                    "received": track.receiver.received,
-                    "lost": track.receiver.lost,
-                    "recovered": track.receiver.recovered,
-                    "jitter_ms": round(1000 * track.receiver.jitter / track.receiver.clock_rate, 1),
-                    **track.source.describe(),
-                }
-                for track in self.tracks.values()
-            ],
+            "round_trip_ms": None if trip is None else round(1000 * trip, 1),
+            "estimate": None if remb is None else round(remb.bitrate),
+            "tracks": [{**track.describe(), **track.source.describe()} for track in self.tracks.values()],
         }
 
     def close(self) -> list[Source]:
@@ -405,23 +291,6 @@ class PublishConnection:
         return sources
 
 
-def _choose(section: MediaSection, source: str | None) -> Plan:
-    """The first codec of our table that an m-line offers, with its RTX if there is one."""
-    if section.rejected:
-        return Plan(section, source, None)
-    for codec in CODECS:
-        if codec.kind != section.kind:
-            continue
-        for form in section.formats.values():
-            if form.name.lower() != codec.name.lower() or form.clock_rate != codec.clock_rate:
-                continue
-            rtx = None
-            if codec.rtx_payload_type is not None and "nack" in form.feedback:
-                repair = (other for other in section.formats.values() if other.apt == form.payload_type)
-                rtx = next((other.payload_type for other in repair), None)
-            return Plan(section, source, codec, form.payload_type, rtx)
-    return Plan(section, source, None)
-
-
-def _safe(protocol: str) -> str:
-    return "UDP/TLS/RTP/SAVPF" if protocol.startswith("UDP/") else "RTP/SAVPF"
+def _goes_on(track: PublishedTrack, plan: Plan | None) -> bool:
+    """Whether an m-line carries the same source in the same codec as before."""
+    return plan is not None and plan.source == track.source.name and plan.codec is track.source.codec

@@ -48,6 +48,8 @@ class StreamReceiver:
         """
         highest = self.highest
         if highest < 0:
+            if recovered:
+                return None  # a repetition of something nobody saw
             # Start one cycle up, so that packets reordered before the first one stay positive.
             extended = sequence + 0x10000
             self.base = self.highest = extended
@@ -67,6 +69,9 @@ class StreamReceiver:
                         self.retry_after = min(0.3, max(0.03, 0.8 * self.retry_after + 0.2 * sample))
             elif -MAX_GAP < step <= 0:
                 self.duplicates += 1
+                return None
+            elif recovered:
+                self.duplicates += 1  # browsers probe the line with packets sent long ago
                 return None
             elif self.restart != sequence:
                 self.restart = (sequence + 1) & 0xFFFF

@@ -127,7 +127,7 @@ class RecorderFeed:
             self.remove(source)
 
     def announce(self, source: "Source") -> None:
-        codec = source.codec
+        codec = source.codec.plain or source.codec
         self._send_json(
             TRACK,
             source,

@@ -7,15 +7,15 @@ import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+from . import extended_report
+from .extended_report import EXTENDED_REPORT, DelayReport, ReferenceTime
+
 SENDER_REPORT = 200
 RECEIVER_REPORT = 201
 SOURCE_DESCRIPTION = 202
 GOODBYE = 203
 TRANSPORT_FEEDBACK = 205
 PAYLOAD_FEEDBACK = 206
-EXTENDED_REPORT = 207
-REFERENCE_TIME = 4
-DELAY_SINCE_REFERENCE = 5
 FMT_NACK = 1
 FMT_TRANSPORT_CC = 15
 FMT_PLI = 1
@@ -27,7 +27,6 @@ _REPORT = struct.Struct("!IIIIII")
 _SENDER = struct.Struct("!IQIII")
 _FEEDBACK = struct.Struct("!II")
 _NACK = struct.Struct("!HH")
-_DELAY = struct.Struct("!IBBHIII")
 
 NTP_EPOCH = 2208988800
 """Seconds from 1900 to 1970."""
@@ -120,6 +119,11 @@ class KeyFrameRequest:
     def pack(self) -> bytes:
         return _HEAD.pack(0x80 | FMT_PLI, PAYLOAD_FEEDBACK, 2) + _FEEDBACK.pack(self.sender, self.media)
 
+    def pack_fir(self, number: int) -> bytes:
+        """As FIR (RFC 5104 section 4.3.1); `number` must rise from request to request."""
+        head = _HEAD.pack(0x80 | FMT_FIR, PAYLOAD_FEEDBACK, 4) + _FEEDBACK.pack(self.sender, 0)
+        return head + struct.pack("!IB3x", self.media, number & 0xFF)
+
 
 @dataclass(slots=True)
 class TransportFeedback:
@@ -138,21 +142,24 @@ class Remb:
     bitrate: int
     ssrcs: list[int]
 
-
-@dataclass(slots=True)
-class ReferenceTime:
-    """A receiver's clock, for it to learn the round trip from the answer (RFC 3611 section 4.4)."""
-
-    sender: int
-    ntp: int
-
-    def answer(self, ssrc: int) -> bytes:
-        """An extended report that says this reference time was received just now."""
-        block = _DELAY.pack(ssrc, DELAY_SINCE_REFERENCE, 0, 3, self.sender, ntp_middle(self.ntp), 0)
-        return _HEAD.pack(0x80, EXTENDED_REPORT, len(block) // 4) + block
+    def pack(self) -> bytes:
+        exponent = max(0, self.bitrate.bit_length() - 18)
+        word = len(self.ssrcs) << 24 | exponent << 18 | self.bitrate >> exponent
+        head = _HEAD.pack(0x80 | FMT_APPLICATION, PAYLOAD_FEEDBACK, 4 + len(self.ssrcs))
+        body = _FEEDBACK.pack(self.sender, 0) + b"REMB" + word.to_bytes(4, "big")
+        return head + body + b"".join(ssrc.to_bytes(4, "big") for ssrc in self.ssrcs)
 
 
-Packet = SenderReport | ReceiverReport | Nack | KeyFrameRequest | TransportFeedback | Remb | ReferenceTime
+Packet = (
+    SenderReport
+    | ReceiverReport
+    | Nack
+    | KeyFrameRequest
+    | TransportFeedback
+    | Remb
+    | ReferenceTime
+    | DelayReport
+)
 
 
 def nack_pairs(sequences: Iterable[int]) -> list[tuple[int, int]]:
@@ -241,7 +248,7 @@ def _parse_one(count: int, kind: int, body: memoryview) -> Packet | None:
         reports = [ReportBlock.unpack(body, 4 + 24 * i) for i in range(count)]
         return ReceiverReport(int.from_bytes(body[:4], "big"), reports)
     if kind == EXTENDED_REPORT:
-        return _reference_time(body)
+        return extended_report.parse(body)
     if kind not in (TRANSPORT_FEEDBACK, PAYLOAD_FEEDBACK):
         return None
     if size < 8:
@@ -262,20 +269,6 @@ def _parse_one(count: int, kind: int, body: memoryview) -> Packet | None:
         exponent, mantissa = body[13] >> 2, (body[13] & 3) << 16 | body[14] << 8 | body[15]
         ssrcs = [int.from_bytes(body[at : at + 4], "big") for at in range(16, size - 3, 4)]
         return Remb(sender, mantissa << exponent, ssrcs)
-    return None
-
-
-def _reference_time(body: memoryview) -> ReferenceTime | None:
-    """The one kind of report block that wants an answer."""
-    at = 4
-    while at + 4 <= len(body):
-        length = 4 * int.from_bytes(body[at + 2 : at + 4], "big")
-        if at + 4 + length > len(body):
-            raise ValueError("extended report cut off")
-        if body[at] == REFERENCE_TIME and length == 8:
-            sender, ntp = int.from_bytes(body[:4], "big"), int.from_bytes(body[at + 4 : at + 12], "big")
-            return ReferenceTime(sender, ntp)
-        at += 4 + length
     return None
 
 

@@ -10,6 +10,9 @@ TWO_BYTE_PROFILE = 0x1000
 MIN_LENGTH = 12
 
 MID_URI = "urn:ietf:params:rtp-hdrext:sdes:mid"
+RID_URI = "urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id"
+REPAIRED_RID_URI = "urn:ietf:params:rtp-hdrext:sdes:repaired-rtp-stream-id"
+ABS_SEND_TIME_URI = "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time"
 AUDIO_LEVEL_URI = "urn:ietf:params:rtp-hdrext:ssrc-audio-level"
 TRANSPORT_CC_URI = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01"
 
@@ -153,14 +156,17 @@ def timestamp_delta(new: int, old: int) -> int:
 
 
 def scan(
-    data: memoryview, size: int, transport_id: int, level_id: int
-) -> tuple[int, int, int | None, int | None]:
-    """The reading path's one look at a header: (payload start, end, transport-wide number, audio level byte).
+    data: memoryview, size: int, transport_id: int, element_id: int
+) -> tuple[int, int, int | None, int, int]:
+    """The reading path's one look at a header.
 
-    Extension ids of 0 are never found. ValueError when the lengths do not fit.
+    (payload start, payload end, transport-wide number, and of the one further element that a stream has use
+    for: where its data begins, 0 if it is not there, and its length). Ids of 0 are never found. ValueError
+    or IndexError when the lengths do not fit.
     """
     start, end = payload_bounds(data, size)
-    transport = level = None
+    transport = None
+    found = found_length = 0
     if data[0] & 16:
         at = 12 + 4 * (data[0] & 15)
         if data[at] == 0xBE and data[at + 1] == 0xDE:
@@ -175,12 +181,23 @@ def scan(
                     break
                 if ident == transport_id and length == 2:
                     transport = data[at + 1] << 8 | data[at + 2]
-                elif ident == level_id:
-                    level = data[at + 1]
+                elif ident == element_id:
+                    found, found_length = at + 1, length
                 at += 1 + length
-        else:
-            found = read_extensions(data, size)
-            number = found.get(transport_id, b"")
-            transport = int.from_bytes(number, "big") if len(number) == 2 else None
-            level = found[level_id][0] if found.get(level_id) else None
-    return start, end, transport, level
+        elif data[at] == 0x10 and not data[at + 1] & 0xF0:
+            at += 4
+            while at + 1 < start:
+                ident = data[at]
+                if ident == 0:
+                    at += 1
+                    continue
+                length = data[at + 1]
+                at += 2
+                if at + length > start:
+                    break
+                if ident == transport_id and length == 2:
+                    transport = data[at] << 8 | data[at + 1]
+                elif ident == element_id and length:
+                    found, found_length = at, length
+                at += length
+    return start, end, transport, found, found_length

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from .errors import GatewayError
+from .simulcast import Rid, read_rid, read_simulcast
 
 MAX_SDP = 65536
 MAX_SECTIONS = 128
@@ -56,12 +57,20 @@ class MediaSection:
     ssrcs: list[int] = field(default_factory=list)
     repairs: dict[int, int] = field(default_factory=dict)
     """ssrc -> the ssrc of its RTX stream (FID groups)"""
-    rids: list[str] = field(default_factory=list)
+    sim_groups: list[list[int]] = field(default_factory=list)
+    """ssrcs of the simulcast layers where they are named so (SIM groups), lowest quality first"""
+    rids: dict[str, Rid] = field(default_factory=dict)
+    simulcast: list[str] = field(default_factory=list)
+    """the rids of `a=simulcast:send`, in its order; of alternatives the first"""
     ice_ufrag: str = ""
     ice_pwd: str = ""
     fingerprints: list[tuple[str, str]] = field(default_factory=list)
     setup: str = ""
     rtcp_mux: bool = False
+    mixed: bool = False
+    """`a=extmap-allow-mixed`: one-byte and two-byte header extensions may alternate (RFC 8285)"""
+    receiver_time: bool = False
+    """`a=rtcp-xr:rcvr-rtt`: the sender answers receiver reference times (RFC 3611)"""
     bundle_only: bool = False
 
     @property
@@ -161,7 +170,7 @@ def _media_line(value: str, session: MediaSection) -> MediaSection:
     return MediaSection(
         kind, port, protocol, formats,
         direction=session.direction, ice_ufrag=session.ice_ufrag, ice_pwd=session.ice_pwd,
-        fingerprints=list(session.fingerprints), setup=session.setup,
+        fingerprints=list(session.fingerprints), setup=session.setup, mixed=session.mixed,
     )  # fmt: skip
 
 
@@ -175,6 +184,10 @@ def _attribute(section: MediaSection, name: str, argument: str) -> None:
         section.mid = argument
     elif name == "rtcp-mux":
         section.rtcp_mux = True
+    elif name == "extmap-allow-mixed":
+        section.mixed = True
+    elif name == "rtcp-xr":
+        section.receiver_time = "rcvr-rtt=all" in argument.split() or "rcvr-rtt=sender" in argument.split()
     elif name == "bundle-only":
         section.bundle_only = True
     elif name == "ice-ufrag":
@@ -224,10 +237,16 @@ def _attribute(section: MediaSection, name: str, argument: str) -> None:
         semantics, *members = argument.split()
         if semantics == "FID" and len(members) == 2:
             section.repairs[_ssrc(members[0])] = _ssrc(members[1])
+        elif semantics == "SIM":
+            section.sim_groups.append([_ssrc(member) for member in members])
     elif name == "rid":
-        rid, direction = argument.split()[:2]
-        if direction == "send":
-            section.rids.append(rid)
+        rid = read_rid(argument)
+        if rid is not None and section.rids.setdefault(rid.name, rid) is not rid:
+            raise ValueError("a rid is there twice")
+    elif name == "simulcast":
+        if section.simulcast:
+            raise ValueError("two simulcast lines")
+        section.simulcast = read_simulcast(argument)
 
 
 def _ssrc(text: str) -> int:
@@ -246,8 +265,11 @@ def _check(media: list[MediaSection], bundle: list[str]) -> None:
         if section.mid and section.mid in seen:
             raise bad_sdp(f"mid {section.mid!r} is there twice")
         seen.add(section.mid)
-        if len(section.ssrcs) > 16 or len(section.fingerprints) > 8:
-            raise bad_sdp("too many ssrc or fingerprint lines")
+        unknown = [rid for rid in section.simulcast if rid not in section.rids]
+        if unknown:
+            raise bad_sdp(f"simulcast names rid {unknown[0][:20]!r}, which there is not")
+        if len(section.ssrcs) > 16 or len(section.rids) > 16 or len(section.fingerprints) > 8:
+            raise bad_sdp("too many ssrc, rid or fingerprint lines")
     for section in active:
         if not section.rtcp_mux:
             raise bad_sdp("rtcp-mux is required")

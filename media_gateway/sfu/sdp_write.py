@@ -8,9 +8,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from .burst import TRANSPORT_CC_ID
-from .codecs import OPUS, Codec, preferred_codec
-from .rtp import TRANSPORT_CC_URI
+from . import dependency
+from .burst import AUDIO_LEVEL_ID, DESCRIPTOR_ID, TRANSPORT_CC_ID
+from .codecs import Codec, preferred_codec
+from .rtp import AUDIO_LEVEL_URI, TRANSPORT_CC_URI
 
 
 class Candidate(NamedTuple):
@@ -34,22 +35,34 @@ class TransportLines:
 
 
 @dataclass(frozen=True, slots=True)
+class AnsweredFormat:
+    """One payload type of a publish answer with its retransmission format, parameters and feedback."""
+
+    codec: Codec
+    payload_type: int
+    rtx_payload_type: int | None = None
+    fmtp: str = ""
+    feedback: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class AnsweredSection:
-    """One m-line of a publish answer. `codec` None rejects it."""
+    """One m-line of a publish answer; without `formats` it is rejected.
+
+    The format to send with comes first. `rids` are the simulcast layers that are received.
+    """
 
     kind: str
     mid: str
     protocol: str
-    formats: str
+    offered: str
     """the payload types as offered, echoed when the section is rejected"""
-    codec: Codec | None = None
-    payload_type: int = 0
-    rtx_payload_type: int | None = None
+    formats: tuple[AnsweredFormat, ...] = ()
     receiving: bool = False
     extensions: tuple[tuple[int, str], ...] = ()
-    transport_cc: bool = False
-    dtx: bool = False
-    stereo: bool = False
+    rids: tuple[str, ...] = ()
+    receiver_time: bool = False
+    mixed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,35 +131,47 @@ def publish_answer(
     session: int, version: int, transport: TransportLines, sections: list[AnsweredSection]
 ) -> str:
     """The answer to a publishing browser: we are passive, receive what was accepted, and ask for feedback."""
-    mids = [section.mid for section in sections if section.codec is not None]
+    mids = [section.mid for section in sections if section.formats]
     lines = _head(session, version, mids, transport, "passive")
     carried = False
     for section in sections:
-        if section.codec is None:
-            lines.append(f"m={section.kind} 0 {section.protocol} {section.formats}")
+        if not section.formats:
+            lines.append(f"m={section.kind} 0 {section.protocol} {section.offered}")
             lines.append("c=IN IP4 0.0.0.0")
             if section.mid:
                 lines.append(f"a=mid:{section.mid}")
             lines.append("a=inactive")
             continue
-        codec = section.codec
-        types = [section.payload_type]
-        if section.rtx_payload_type is not None:
-            types.append(section.rtx_payload_type)
+        types = [form.payload_type for form in section.formats]
+        types += [form.rtx_payload_type for form in section.formats if form.rtx_payload_type is not None]
         lines.append(f"m={section.kind} 9 {section.protocol} " + " ".join(map(str, types)))
         lines += ["c=IN IP4 0.0.0.0", f"a=mid:{section.mid}"]
         lines += ["a=recvonly" if section.receiving else "a=inactive", "a=rtcp-mux", "a=rtcp-rsize"]
+        if section.mixed:
+            lines.append("a=extmap-allow-mixed")
+        if section.receiver_time:
+            lines.append("a=rtcp-xr:rcvr-rtt=all")
         if not carried:
             lines += candidate_lines(transport)
             carried = True
         lines += [f"a=extmap:{ident} {uri}" for ident, uri in section.extensions]
-        feedback = (("transport-cc",) if section.transport_cc else ()) + codec.feedback
-        fmtp = codec.publish_fmtp
-        if codec is OPUS:
-            fmtp += ";usedtx=1" if section.dtx else ""
-            fmtp += ";stereo=1" if section.stereo else ""
-        lines += _codec_lines(codec, section.payload_type, section.rtx_payload_type, fmtp, feedback)
+        for form in section.formats:
+            lines += _codec_lines(
+                form.codec, form.payload_type, form.rtx_payload_type, form.fmtp, form.feedback
+            )
+        lines += [f"a=rid:{rid} recv" for rid in section.rids]
+        if section.rids:
+            lines.append("a=simulcast:recv " + ";".join(section.rids))
     return _finish(lines)
+
+
+def _offered_extensions(codec: Codec) -> list[tuple[int, str]]:
+    found = [(TRANSPORT_CC_ID, TRANSPORT_CC_URI)]
+    if codec.kind == "audio":
+        found.append((AUDIO_LEVEL_ID, AUDIO_LEVEL_URI))
+    elif codec.described:
+        found.append((DESCRIPTOR_ID, dependency.URI))
+    return found
 
 
 def subscribe_offer(
@@ -154,9 +179,12 @@ def subscribe_offer(
 ) -> str:
     """An offer to a subscriber. `a=msid:<peer> <source>` says who and what each m-line carries."""
     lines = _head(session, version, [section.mid for section in sections], transport, "actpass")
+    lines.append("a=extmap-allow-mixed")
     for place, section in enumerate(sections):
         codec = section.codec or preferred_codec(section.kind)
         types = [codec.payload_type]
+        if codec.plain is not None:
+            types.append(codec.plain.payload_type)
         if codec.rtx_payload_type is not None:
             types.append(codec.rtx_payload_type)
         lines.append(f"m={section.kind} 9 UDP/TLS/RTP/SAVPF " + " ".join(map(str, types)))
@@ -169,9 +197,12 @@ def subscribe_offer(
         lines += ["a=rtcp-mux", "a=rtcp-rsize", "a=rtcp-xr:rcvr-rtt=all"]
         if place == 0:
             lines += candidate_lines(transport)
-        lines.append(f"a=extmap:{TRANSPORT_CC_ID} {TRANSPORT_CC_URI}")
+        lines += [f"a=extmap:{ident} {uri}" for ident, uri in _offered_extensions(codec)]
         feedback = ("transport-cc", *codec.feedback)
         lines += _codec_lines(codec, codec.payload_type, codec.rtx_payload_type, codec.fmtp, feedback)
+        if codec.plain is not None:
+            plain = codec.plain
+            lines += _codec_lines(plain, plain.payload_type, None, plain.fmtp, ("transport-cc",))
         if section.ssrc is not None:
             # Chromium takes the first ssrc line for the media, whatever the group says.
             if section.rtx_ssrc is not None:

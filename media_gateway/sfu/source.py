@@ -47,6 +47,8 @@ class Source:
         self.ssrc = secrets.randbelow(0xFFFFFFFE) + 1
         self.rtx_ssrc = secrets.randbelow(0xFFFFFFFE) + 1 if codec.rtx_payload_type is not None else None
         self.layers: list[Layer] = []
+        self.plain: Layer | None = None
+        """redundant audio without its redundancy, for those that take only that"""
         self.exposed = False
         self.permitted = True
         self.paused = False
@@ -67,6 +69,17 @@ class Source:
         layer = Layer(self, rid)
         self.layers.append(layer)
         return layer
+
+    def plain_layer(self) -> Layer:
+        """`plain`, made if it is not there yet. For sources whose codec has a plain form."""
+        if self.plain is None:
+            assert self.codec.plain is not None
+            self.plain = Layer(self, "", self.codec.plain)
+        return self.plain
+
+    @property
+    def every_layer(self) -> list[Layer]:
+        return self.layers if self.plain is None else [*self.layers, self.plain]
 
     def keep_layers(self, rids: list[str]) -> None:
         """The publisher now sends just these, lowest first; subscribers of others wait for one of them."""
@@ -128,7 +141,7 @@ class Source:
             self.tap.state({"paused": self.blocked})
         if not self.blocked:
             now = time.monotonic()
-            for layer in self.layers:
+            for layer in self.every_layer:
                 layer.resume()
                 if layer.live or layer.waiting or self.tap is not None:
                     layer.request_keyframe(now)
@@ -150,7 +163,7 @@ class Source:
         if down not in self.downs:
             self.downs.append(down)
         if self.codec.starts_keyframe is None and self.layers:
-            layer = self.layers[0]
+            layer = self.plain if down.plain and self.plain is not None else self.layers[0]
             layer.send(now)
             down.enter(layer, layer.next_index, layer.last_timestamp, None, now)
 
@@ -168,7 +181,7 @@ class Source:
     # -- time ------------------------------------------------------------
 
     def every_second(self, now: float, span: float) -> None:
-        for layer in self.layers:
+        for layer in self.every_layer:
             layer.measure(span)
             layer.cache.prune(now)
         if len(self.layers) > 1:
@@ -213,7 +226,7 @@ class Source:
             "packets": sum(layer.packets for layer in self.layers),
             "bytes": sum(layer.octets for layer in self.layers),
             "blocked": self.blocked,
-            "subscribers": sum(len(layer.live) for layer in self.layers),
+            "subscribers": sum(len(layer.live) for layer in self.every_layer),
             "waiting": sum(len(layer.waiting) for layer in self.layers),
             "keyframe_requests": sum(layer.keyframe_requests for layer in self.layers),
             "layers": [layer.describe() for layer in self.layers],

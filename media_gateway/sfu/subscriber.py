@@ -209,7 +209,10 @@ class SubscribeConnection:
                 continue
             rtx = down.source.codec.rtx_payload_type
             down.rtx = rtx is not None and rtx in section.formats
-            accepted = section.receives and down.source.codec.payload_type in section.formats
+            codec = down.source.codec
+            down.plain = codec.plain is not None and codec.payload_type not in section.formats
+            codec = codec.plain if codec.plain is not None and down.plain else codec
+            accepted = section.receives and codec.payload_type in section.formats
             self._set_accepted(down, accepted)
         if self.dirty:
             self._changed()

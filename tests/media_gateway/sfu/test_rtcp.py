@@ -113,7 +113,8 @@ def test_a_reference_time_is_answered_with_its_middle(sender: int, ntp: int) -> 
     # RFC 3611 section 4.5: block type 5, three words: SSRC of the receiver, LRR, DLRR.
     words = [int.from_bytes(answer[at : at + 4], "big") for at in range(0, len(answer), 4)]
     assert words == [0x80CF0005, 0x01020304, 0x05000003, sender, ntp >> 16 & 0xFFFFFFFF, 0]
-    assert list(rtcp.parse(answer)) == []
+    assert list(rtcp.parse(answer)) == [rtcp.DelayReport(0x01020304, [(sender, words[4], 0)])]
+    assert list(rtcp.parse(message.pack())) == [message]
 
 
 @pytest.mark.parametrize("words", [3, 4])
@@ -123,3 +124,18 @@ def test_a_cut_reference_time_is_refused(words: int) -> None:
     data = data[:2] + (words - 1).to_bytes(2, "big") + data[4 : 4 * words]
     with pytest.raises(ValueError, match="cut off"):
         list(rtcp.parse(data))
+
+
+@given(u32, u32, st.integers(0, 255))
+def test_a_full_intra_request_names_its_stream_in_the_body(sender: int, media: int, number: int) -> None:
+    data = rtcp.KeyFrameRequest(sender, media).pack_fir(number)
+    assert data[:4] == bytes((0x84, 206, 0, 4)) and data[8:12] == bytes(4) and data[16] == number
+    assert list(rtcp.parse(data)) == [rtcp.KeyFrameRequest(sender, media)]
+
+
+@given(u32, st.integers(0, 10**11), st.lists(u32, max_size=5))
+def test_an_estimate_is_told_to_18_bits(sender: int, bitrate: int, ssrcs: list[int]) -> None:
+    (message,) = rtcp.parse(rtcp.Remb(sender, bitrate, ssrcs).pack())
+    assert isinstance(message, rtcp.Remb)
+    assert (message.sender, message.ssrcs) == (sender, ssrcs)
+    assert message.bitrate <= bitrate <= message.bitrate * (1 + 2**-17) + 1

@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from media_gateway.sfu import rtp
-from media_gateway.sfu.codecs import vp8_starts_keyframe
 
 seq16 = st.integers(0, 0xFFFF)
 u32 = st.integers(0, 0xFFFFFFFF)
@@ -57,9 +56,9 @@ def test_a_reference_packet_with_everything_is_read(
     parsed = rtp.parse(data)
     assert data[parsed.start : parsed.end] == payload
     assert parsed.extensions[4] == b"17"
-    start, end, found_number, found_level = rtp.scan(memoryview(data), len(data), 3, 1)
+    start, end, found_number, at, length = rtp.scan(memoryview(data), len(data), 3, 1)
     assert (start, end, found_number) == (parsed.start, parsed.end, number)
-    assert found_level is not None and found_level & 0x7F == level
+    assert length == 1 and data[at] & 0x7F == level
 
 
 def test_two_byte_extensions_are_read() -> None:
@@ -67,7 +66,10 @@ def test_two_byte_extensions_are_read() -> None:
     head = bytes((0x90, 96)) + bytes(10) + rtp.EXTENSION_HEAD.pack(0x1000, len(elements) // 4)
     data = head + elements + b"xy"
     assert rtp.read_extensions(data, len(data)) == {5: b"ab", 3: b"\x02\x01", 1: b"\x09"}
-    assert rtp.scan(memoryview(data), len(data), 3, 1) == (len(data) - 2, len(data), 513, 9)
+    start, end, number, at, length = rtp.scan(memoryview(data), len(data), 3, 1)
+    assert (start, end, number, data[at : at + length]) == (len(data) - 2, len(data), 513, b"\x09")
+    start, end, number, at, length = rtp.scan(memoryview(data), len(data), 0, 7)
+    assert (number, at, length) == (None, 0, 0)
 
 
 @pytest.mark.parametrize(
@@ -92,10 +94,11 @@ def test_broken_lengths_are_refused(data: bytes) -> None:
 def test_scanning_any_bytes_stays_inside(data: bytes) -> None:
     data = bytes((0x80 | data[0] & 0x3F,)) + data[1:]
     try:
-        start, end, _, _ = rtp.scan(memoryview(data), len(data), 3, 1)
+        start, end, _, at, length = rtp.scan(memoryview(data), len(data), 3, 1)
     except (ValueError, IndexError):
         return
     assert 12 <= start <= end <= len(data)
+    assert at + length <= start
 
 
 @given(seq16, st.integers(-0x7FFF, 0x7FFF))
@@ -114,27 +117,3 @@ def test_rtx_carries_the_original(sequence: int, rtx_sequence: int, payload: byt
     assert (parsed.timestamp, parsed.marker) == (77, marker)
     assert int.from_bytes(data[12:14], "big") == sequence
     assert data[14:] == payload
-
-
-@pytest.mark.parametrize(
-    ("payload", "expected"),
-    [
-        (b"\x10\x00\x9d\x01", True),
-        (b"\x10\x01\x9d\x01", False),  # inter frame
-        (b"\x00\x00\x9d\x01", False),  # not the start of a partition
-        (b"\x11\x00\x9d\x01", False),  # second partition
-        (b"\x90\x80\x05\x00\x9d", True),  # seven-bit picture id
-        (b"\x90\x80\x85\x05\x00\x9d", True),  # fifteen-bit picture id
-        (b"\x90\xe0\x85\x05\x01\x20\x00\x9d", True),  # picture id, TL0PICIDX, TID
-        (b"\x90\xe0\x85\x05\x01\x20\x01\x9d", False),
-        (b"\x90\x80\x85\x05", False),  # cut off
-        (b"", False),
-    ],
-)
-def test_key_frames_of_vp8_are_recognised(payload: bytes, expected: bool) -> None:
-    assert vp8_starts_keyframe(payload) is expected
-
-
-@given(st.binary(max_size=12))
-def test_any_vp8_payload_is_judged_without_an_error(payload: bytes) -> None:
-    assert vp8_starts_keyframe(payload) in (True, False)
