@@ -19,6 +19,8 @@ EVIDENCE_OFFSET = 20_000.0
 PACKET_BITS = 9_600.0
 QUEUE_MS = 40.0
 """A smoothed queueing delay that is no jitter."""
+PASSES = 1.05
+"""An alarm without a queue never lowers below this many times what arrives: jitter is no congestion."""
 DRAIN_MS = 120.0
 DRAINED_MS = 40.0
 DRAIN_FACTOR = 0.6
@@ -101,7 +103,7 @@ class RateControl:
         arrives = min(delivered, latest)
         lowered = BETA * arrives
         if queue < QUEUE_MS or not arrives:
-            lowered = max(lowered, BETA * self.target)
+            lowered = max(lowered, BETA * self.target, PASSES * min(delivered, latest))
         else:
             self._learn(arrives)
         if lowered < self.target:

@@ -89,8 +89,7 @@ def test_a_way_that_becomes_longer_is_no_queue_for_long(seed: int) -> None:
     world.run(20)
     back = world.first(10.5, lambda sample: sample.estimate >= 1.1 * 1.9e6)
     assert back < 5
-    assert min(sample.estimate for sample in world.between(15, 30)) > 1.6e6
-    assert world.mean(15, 30) > 1.9e6
+    assert min(sample.estimate for sample in world.between(15, 30)) >= 1.9e6
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -99,7 +98,7 @@ def test_outage_of_two_seconds(seed: int, delay: float) -> None:
     world = World(Line(2.5e6, delay=delay, jitter=0.004), seed=seed).run(15)
     world.line.up = False
     world.run(2)
-    assert world.estimator.estimate < 0.6e6, "nothing was heard for long: send less"
+    assert world.estimator.estimate < 0.65e6, "nothing was heard for long: send less"
     world.line.up = True
     world.run(15)
     assert world.first(17, lambda sample: sample.estimate > 0.7 * 2.5e6) < 3
