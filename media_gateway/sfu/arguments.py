@@ -46,6 +46,14 @@ def recording(data: dict[str, Any]) -> str:
     return value
 
 
+def relay(data: dict[str, Any]) -> str:
+    """The name of the other worker."""
+    value = data.get("relay")
+    if not isinstance(value, str) or not 0 < len(value) <= 80:
+        raise GatewayError("bad_request", "relay must be the name of a worker")
+    return value
+
+
 MAX_TRACKS = 200
 MAX_PIXELS = 16384
 

@@ -14,6 +14,7 @@ AUDIO_LEVEL_ID, TRANSPORT_CC_ID, DESCRIPTOR_ID = 1, 3, 5
 """Header extension ids of our own offers"""
 SEQUENCE_AT = 2
 TIMESTAMP_AT = 4
+SSRC_AT = 8
 NUMBER_AT = 18
 HEADER_SIZE = 20
 """Fixed header, extension head, and one word with the transport-wide number; further elements follow it."""

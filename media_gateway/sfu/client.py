@@ -43,6 +43,8 @@ class MediaClient:
         self.tracks: list[OutTrack] = []
         self.on_rtp: Callable[[bytes], None] = lambda packet: None
         self.on_rtcp: Callable[[bytes], None] = lambda packet: None
+        self.on_data: Callable[[bytes], None] = lambda data: None
+        """gets DTLS application data"""
         self.drop: Callable[[bytes], bool] | None = None
         self.drop_sent: Callable[[bytes], bool] | None = None
         self.connected = asyncio.Event()
@@ -61,6 +63,7 @@ class MediaClient:
         self._dtls = DtlsAssociation(
             self.identity, self._send, self._on_keys, self._on_dtls_closed, server=False
         )
+        self._dtls.on_data = lambda data: self.on_data(data)
         self._dtls_started = False
         self._sock: socket.socket | None = None
         self._remote: tuple[str, int] | None = None

@@ -24,11 +24,21 @@ MAX_STRETCHES = 8
 class Stretch:
     """Numbers `start` and up came from `layer`, with these offsets: the way back from a NACK to the cache."""
 
-    __slots__ = ("clock_shift", "layer", "picture_shift", "rewrites", "shift", "start", "tl0_shift")
+    __slots__ = (
+        "clock_shift",
+        "layer",
+        "own_ssrc",
+        "picture_shift",
+        "rewrites",
+        "shift",
+        "start",
+        "tl0_shift",
+    )
 
     def __init__(self, down: "DownTrack", layer: Layer, start: int) -> None:
         self.layer = layer
         self.start = start
+        self.own_ssrc = down.own_ssrc
         self.shift = down.shift
         self.clock_shift = down.clock_shift
         self.picture_shift = down.picture_shift
@@ -52,6 +62,9 @@ class DownTrack:
         self.plain = False
         """the subscriber takes the source's plain codec only"""
         self.is_audio = source.kind == "audio"
+        self.ssrc, self.rtx_ssrc = source.ssrc, source.rtx_ssrc
+        self.own_ssrc: int | None = None
+        """set where the subscriber knows the track by another SSRC than the source's"""
         self.layer: Layer | None = None
         self.target: Layer | None = None
         # Offsets to the layer's own numbers.
@@ -143,7 +156,9 @@ class DownTrack:
             _, ident, _, tl0 = picture
             self.picture_shift = (self.last_picture[0] + 1 - ident) & 0x7FFF
             self.tl0_shift = (self.last_picture[1] + 1 - tl0) & 0xFF
-        self.rewrites = bool(self.clock_shift or self.picture_shift or self.tl0_shift)
+        self.rewrites = bool(
+            self.clock_shift or self.picture_shift or self.tl0_shift or self.own_ssrc is not None
+        )
         self.stretches.append(Stretch(self, layer, self.next_number))
         del self.stretches[:-MAX_STRETCHES]
         self._base_packets, self._base_octets = layer.packets, layer.octets
@@ -215,7 +230,7 @@ class DownTrack:
     def send_report(self) -> None:
         """Pass the publisher's sender report on, with this subscriber's counts."""
         source = self.source
-        packet = source.report_for(*self.counts())
+        packet = source.report_for(*self.counts(), ssrc=self.ssrc)
         if packet is not None and source.sender_report is not None:
             if self.clock_shift:
                 stamp = int.from_bytes(packet[16:20], "big") + self.clock_shift & 0xFFFFFFFF
@@ -273,17 +288,17 @@ class DownTrack:
 
     def _send_again(self, packet: bytes, now: float) -> None:
         sender, source = self.sender, self.source
-        if self.rtx and source.rtx_ssrc is not None and source.codec.rtx_payload_type is not None:
+        if self.rtx and self.rtx_ssrc is not None and source.codec.rtx_payload_type is not None:
             self.rtx_sequence += 1
             packet = retransmission(
-                packet, source.codec.rtx_payload_type, self.rtx_sequence & 0xFFFF, source.rtx_ssrc
+                packet, source.codec.rtx_payload_type, self.rtx_sequence & 0xFFFF, self.rtx_ssrc
             )
         sender.credit -= len(packet)
         source.socket.send_packet(sender, packet, now)
 
     def probe(self, now: float) -> int:
         """Send something for a bandwidth probe: the last packet again as RTX, else padding; bytes sent."""
-        if self.source.rtx_ssrc is None or self.source.codec.rtx_payload_type is None:
+        if self.rtx_ssrc is None or self.source.codec.rtx_payload_type is None:
             return 0
         layer = self.layer
         packet = None
@@ -293,7 +308,7 @@ class DownTrack:
             self._send_again(packet, now)
             return len(packet)
         self.rtx_sequence += 1
-        packet = padding(self.source.codec.rtx_payload_type, self.rtx_sequence & 0xFFFF, self.source.rtx_ssrc)
+        packet = padding(self.source.codec.rtx_payload_type, self.rtx_sequence & 0xFFFF, self.rtx_ssrc)
         self.source.socket.send_packet(self.sender, packet, now)
         return len(packet)
 

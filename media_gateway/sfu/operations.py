@@ -44,6 +44,10 @@ class Operations:
             "peer.report": self._peer_report,
             "peer.remove": self._peer_remove,
             "peer.ice": self._peer_ice,
+            "relay.open": self._relay_open,
+            "relay.answer": self._relay_answer,
+            "relay.pull": self._relay_pull,
+            "relay.close": self._relay_close,
             "room.close": self._room_close,
             "room.record": self._room_record,
             "room.unrecord": self._room_unrecord,
@@ -156,6 +160,24 @@ class Operations:
 
     def _room_stats(self, room_id: str, peer_id: str | None, data: dict[str, Any]) -> dict[str, Any]:
         return self._room(room_id).describe()
+
+    # -- rooms on several workers ------------------------------------------------------------
+
+    def _relay_open(self, room_id: str, peer_id: str | None, data: dict[str, Any]) -> dict[str, Any]:
+        return {"sdp": self._room(room_id).relays.open(arguments.relay(data))}
+
+    def _relay_answer(self, room_id: str, peer_id: str | None, data: dict[str, Any]) -> dict[str, Any]:
+        self._room(room_id).relays.answer(arguments.relay(data), data.get("sdp"))
+        return {}
+
+    def _relay_pull(self, room_id: str, peer_id: str | None, data: dict[str, Any]) -> dict[str, Any]:
+        return {"sdp": self._room(room_id).relays.pull(arguments.relay(data), data.get("sdp"))}
+
+    def _relay_close(self, room_id: str, peer_id: str | None, data: dict[str, Any]) -> dict[str, Any]:
+        relays, name = self._room(room_id).relays, arguments.relay(data)
+        relays.close_in(name)
+        relays.close_out(name)
+        return {}
 
     # -- look-ups ------------------------------------------------------------
 

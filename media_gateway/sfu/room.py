@@ -15,6 +15,7 @@ from .loudest import Loudest
 from .pacer import Pacer
 from .publisher import PublishConnection
 from .recorder_feed import RecorderFeed
+from .relays import Relays
 from .sdp_write import Candidate
 from .source import Source
 from .speaker import SpeakerDetector
@@ -124,6 +125,7 @@ class Room:
         self.speaker = SpeakerDetector()
         self.loudest = Loudest(services.loudest)
         self.watch = RoomWatch(self)
+        self.relays = Relays(self)
         self.empty_since: float | None = None
         self._second_at = time.monotonic()
         self._span = 1.0
@@ -155,6 +157,8 @@ class Room:
                 for source in other.sources.values():
                     if source.exposed:
                         peer.subscribe.add(source)
+        for source in self.relays.sources:
+            peer.subscribe.add(source)
         return peer
 
     def remove_peer(self, peer: Peer) -> None:
@@ -183,6 +187,11 @@ class Room:
 
     # -- sources ------------------------------------------------------------
 
+    def new_source(self, peer: str, peer_name: str, name: str, codec: Codec) -> Source:
+        endpoint = self.services.endpoint
+        number = next(self.services.numbers)
+        return Source(number, peer, peer_name, name, codec, endpoint.socket, endpoint.outbox)
+
     def publish(self, peer: Peer, text: object, sources: dict[str, str]) -> str:
         """Take a publish offer; the answer. GatewayError leaves everything as it was."""
         fresh = peer.publish is None
@@ -201,16 +210,7 @@ class Room:
             if source is None or source.codec is not codec:
                 if source is not None:
                     self._retire(peer, source)
-                endpoint = self.services.endpoint
-                source = Source(
-                    next(self.services.numbers),
-                    peer.id,
-                    peer.name,
-                    name,
-                    codec,
-                    endpoint.socket,
-                    endpoint.outbox,
-                )
+                source = self.new_source(peer.id, peer.name, name, codec)
                 source.layers_wanted = functools.partial(self._layers_wanted, source)
                 source.set_blocked(permitted=name in peer.allowed, paused=name in peer.paused)
                 peer.sources[name] = source
@@ -245,6 +245,7 @@ class Room:
         for other in self.peers.values():
             if other is not peer:
                 other.subscribe.add(source)
+        self.relays.add(source)
         for feed in self.feeds.values():
             feed.add(source)
 
@@ -255,6 +256,7 @@ class Room:
         peer.orphans.pop(source.name, None)
         for other in self.peers.values():
             other.subscribe.remove(source)
+        self.relays.remove(source)
         for feed in list(source.tap.feeds) if source.tap is not None else ():
             feed.remove(source)
         for layer in source.layers:
@@ -294,6 +296,7 @@ class Room:
         self.unrecord(feed.recording)
         self.feeds[feed.recording] = feed
         exposed = [s for peer in self.peers.values() for s in peer.sources.values() if s.exposed]
+        exposed += self.relays.sources
         for source in exposed:
             feed.add(source)
         return len(exposed)
@@ -312,6 +315,7 @@ class Room:
             for source in peer.sources.values():
                 for layer in source.layers:
                     layer.tick(now)
+        self.relays.tick(now)
 
     def evaluate_speakers(self, now: float) -> None:
         speakers = self.speaker.evaluate(now)
@@ -325,6 +329,7 @@ class Room:
             self._check_peer(peer, now, lost_after)
         for feed in self.feeds.values():
             feed.tick(now)
+        self.relays.every_second(now, self._span)
         self.watch.every_second(now)
 
     def _check_peer(self, peer: Peer, now: float, lost_after: float) -> None:
@@ -370,6 +375,7 @@ class Room:
             "room": self.id,
             "speakers": list(self.speaker.speakers),
             **self.watch.describe(),
+            "relays": self.relays.describe(),
             "recordings": {
                 feed.recording: {"tracks": len(feed.sources), "packets": feed.packets}
                 for feed in self.feeds.values()
@@ -388,5 +394,6 @@ class Room:
     def close(self) -> None:
         for peer in list(self.peers.values()):
             self.remove_peer(peer)
+        self.relays.close()
         for recording in list(self.feeds):
             self.unrecord(recording)

@@ -61,13 +61,13 @@ class Source:
 
     # -- layers ------------------------------------------------------------
 
-    def layer(self, rid: str) -> Layer:
-        """The layer of that name, made behind (above) the known ones if there is none."""
+    def layer(self, rid: str, *, place: int | None = None) -> Layer:
+        """The layer of that name, made at `place` or above the known ones if there is none."""
         for layer in self.layers:
             if layer.rid == rid:
                 return layer
         layer = Layer(self, rid)
-        self.layers.append(layer)
+        self.layers.insert(len(self.layers) if place is None else place, layer)
         return layer
 
     def plain_layer(self) -> Layer:
@@ -232,7 +232,7 @@ class Source:
             "layers": [layer.describe() for layer in self.layers],
         }
 
-    def report_for(self, packets: int, octets: int) -> bytes | None:
+    def report_for(self, packets: int, octets: int, *, ssrc: int) -> bytes | None:
         """A sender report with a CNAME, the counts being one subscriber's.
 
         None before the publisher sent one.
@@ -240,5 +240,5 @@ class Source:
         if self.sender_report is None:
             return None
         ntp, timestamp = self.sender_report
-        report = rtcp.SenderReport(self.ssrc, ntp, timestamp, packets, octets)
-        return report.pack() + rtcp.source_description(self.ssrc, self.peer)
+        report = rtcp.SenderReport(ssrc, ntp, timestamp, packets, octets)
+        return report.pack() + rtcp.source_description(ssrc, self.peer)

@@ -308,7 +308,7 @@ class SubscribeConnection:
 
     def _by_ssrc(self, ssrc: int) -> DownTrack | None:
         for down in self.downs.values():
-            if down.source.ssrc == ssrc:
+            if down.ssrc == ssrc:
                 return down if down in down.source.downs else None
         return None
 
