@@ -3,6 +3,7 @@
 from typing import Any
 
 from .codecs import SOURCES
+from .data import TOPICS
 from .errors import GatewayError
 
 
@@ -44,6 +45,22 @@ def recording(data: dict[str, Any]) -> str:
     if not isinstance(value, str) or not 0 < len(value) <= 128:
         raise GatewayError("bad_request", "bad recording id")
     return value
+
+
+def topics(data: dict[str, Any]) -> frozenset[str]:
+    """What a peer may say by the data channel; nothing unless told."""
+    value = data.get("topics", [])
+    if not isinstance(value, list) or any(not isinstance(t, str) or t not in TOPICS for t in value):
+        raise GatewayError("bad_request", f"topics must be a list of {', '.join(sorted(TOPICS))}")
+    return frozenset(value)
+
+
+def message(data: dict[str, Any]) -> tuple[str, str, Any]:
+    """(sender, topic, body) of what is said in place of a data channel."""
+    sender, topic = data.get("from"), data.get("topic")
+    if not isinstance(sender, str) or not isinstance(topic, str) or topic not in TOPICS:
+        raise GatewayError("bad_request", "a message needs a sender and a known topic")
+    return sender, topic, data.get("body")
 
 
 def relay(data: dict[str, Any]) -> str:

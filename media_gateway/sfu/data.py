@@ -23,6 +23,7 @@ RATE, BURST = 60.0, 90.0
 MAX_BUFFERED = 64 * 1024
 """Bytes waiting for a slow receiver; beyond that it misses messages, which are of no use when late."""
 MAX_CHANNELS = 4
+SCTP_PORT = 5000
 
 
 class BadMessage(ValueError):
@@ -73,7 +74,7 @@ class DataLink:
         self._received = received
         self._channel: RTCDataChannel | None = None
         self._closed = False
-        self._sctp = RTCSctpTransport(_Carrier(send))  # type: ignore[arg-type]
+        self._sctp = RTCSctpTransport(_Carrier(send), SCTP_PORT)  # type: ignore[arg-type]
         self._sctp.on("datachannel", self._opened)
         self._allowance, self._allowance_at = BURST, 0.0
         self._now = 0.0

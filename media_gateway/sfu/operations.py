@@ -48,6 +48,7 @@ class Operations:
             "relay.answer": self._relay_answer,
             "relay.pull": self._relay_pull,
             "relay.close": self._relay_close,
+            "room.data": self._room_data,
             "room.close": self._room_close,
             "room.record": self._room_record,
             "room.unrecord": self._room_unrecord,
@@ -78,7 +79,9 @@ class Operations:
                 raise GatewayError("overloaded", "no more peers fit on this worker")
         if room is None:
             room = self.rooms[room_id] = Room(room_id, self.services, self.instance)
+        topics = arguments.topics(data)
         added = room.add_peer(peer_id, generation, name, allowed, time.monotonic())
+        added.topics = topics
         version, text = added.subscribe.current_offer()
         return {"subscribe": {"version": version, "sdp": text}}
 
@@ -93,7 +96,9 @@ class Operations:
 
     def _peer_permit(self, room_id: str, peer_id: str | None, data: dict[str, Any]) -> dict[str, Any]:
         room, peer = self._peer(room_id, peer_id)
+        topics = arguments.topics(data)
         room.permit(peer, arguments.sources(data, "publish"))
+        peer.topics = topics
         return {}
 
     def _peer_pause(self, room_id: str, peer_id: str | None, data: dict[str, Any]) -> dict[str, Any]:
@@ -160,6 +165,10 @@ class Operations:
 
     def _room_stats(self, room_id: str, peer_id: str | None, data: dict[str, Any]) -> dict[str, Any]:
         return self._room(room_id).describe()
+
+    def _room_data(self, room_id: str, peer_id: str | None, data: dict[str, Any]) -> dict[str, Any]:
+        sender, topic, body = arguments.message(data)
+        return {"missed": self._room(room_id).send_data(sender, topic, body)}
 
     # -- rooms on several workers ------------------------------------------------------------
 

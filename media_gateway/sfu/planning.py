@@ -13,6 +13,7 @@ from .sdp import MediaSection, PayloadFormat, bad_sdp
 from .sdp_write import AnsweredFormat, AnsweredSection
 from .simulcast import MAX_LAYERS, Rid, by_quality
 
+SCTP_PROTOCOLS = frozenset({"UDP/DTLS/SCTP", "TCP/DTLS/SCTP"})
 REDUNDANT_SOURCES = frozenset({"mic"})
 """Speech is worth its redundancy; music of a shared tab is several times as large."""
 
@@ -34,6 +35,8 @@ class Plan:
     """the accepted rids in the order of the offer"""
     ssrcs: tuple[int, ...] = ()
     extensions: tuple[tuple[int, str], ...] = ()
+    sctp_port: int | None = None
+    """the browser's port, where the m-line is a data channel that is accepted"""
 
     @property
     def payload_type(self) -> int:
@@ -58,7 +61,9 @@ class Plan:
         if self.codec is None:
             kind = section.kind if section.kind in ("audio", "video") else "application"
             if kind == "application":
-                return AnsweredSection(kind, section.mid, "UDP/DTLS/SCTP", "webrtc-datachannel")
+                return AnsweredSection(
+                    kind, section.mid, "UDP/DTLS/SCTP", "webrtc-datachannel", data=self.sctp_port is not None
+                )
             return AnsweredSection(kind, section.mid, _safe(section.protocol), offered)
         return AnsweredSection(
             section.kind, section.mid, _safe(section.protocol), offered, self.formats,
@@ -99,7 +104,7 @@ def read_offer(
             names = "/".join(codec.name for codec in CODECS if codec.kind == section.kind)
             raise bad_sdp(f"m-line {section.mid!r} offers no {names}")
         plans.append(plan)
-    if all(plan.codec is None for plan in plans):
+    if all(plan.codec is None and plan.sctp_port is None for plan in plans):
         raise bad_sdp("no m-line that could be accepted")
     return offer, plans
 
@@ -109,6 +114,8 @@ def known_fingerprints(section: MediaSection) -> list[tuple[str, str]]:
 
 
 def _plan(section: MediaSection, source: str | None) -> Plan:
+    if section.kind == "application" and not section.rejected and section.protocol in SCTP_PROTOCOLS:
+        return Plan(section, None, None, sctp_port=section.sctp_port)
     chosen = None if section.rejected else _choose(section)
     if chosen is None:
         return Plan(section, source, None)

@@ -2,10 +2,12 @@
 
 import secrets
 from collections.abc import Callable
+from typing import Any
 
 from . import rtcp, rtp, sdp, sdp_write
 from .burst import AUDIO_LEVEL_ID
 from .codecs import Codec
+from .data import DataLink
 from .endpoint import Endpoint
 from .extended_report import DelayReport
 from .feedback import Feedback
@@ -26,8 +28,8 @@ class PublishConnection:
     """Owner of the publishing transport of one peer.
 
     `hear(level)` gets the audio level of each microphone packet and says whether it goes to others;
-    `state_changed(state)` the transport's state; `busy(self)` is called when packets came, so that only such
-    connections are ticked.
+    `message(topic, body)` gets what comes by the data channel; `state_changed(state)` the transport's
+    state; `busy(self)` is called when packets came, so that only such connections are ticked.
     """
 
     def __init__(
@@ -38,12 +40,17 @@ class PublishConnection:
         hear: Callable[[int], bool],
         state_changed: Callable[[str], None],
         busy: Callable[["PublishConnection"], None],
+        message: Callable[[str, Any], None],
     ) -> None:
         self.endpoint = endpoint
         self.candidates = candidates
         self.hear = hear
         self.state_changed = state_changed
         self.busy = busy
+        self.message = message
+        self.data: DataLink | None = None
+        self.data_port: int | None = None
+        """the browser's SCTP port, once it offered a data channel"""
         self.ssrc = secrets.randbelow(0xFFFFFFFE) + 1
         self.session = secrets.randbits(62)
         self.version = 0
@@ -88,6 +95,8 @@ class PublishConnection:
             self._drop(track)
         for plan in plans:
             self._take_extensions(plan)
+            self.data_port = plan.sctp_port or self.data_port
+        self._open_data()
         for mid, plan in wanted.items():
             assert plan.source is not None and plan.codec is not None
             track = self.tracks.get(mid) or self._open(mid, source_for(plan.source, plan.codec))
@@ -232,7 +241,15 @@ class PublishConnection:
             track.source.request_keyframe(now)
 
     def transport_state(self, state: str) -> None:
+        self._open_data()
         self.state_changed(state)
+
+    def _open_data(self) -> None:
+        """Begin the SCTP association as soon as it was negotiated and DTLS stands."""
+        if self.data is None and self.data_port is not None and self.transport.ready:
+            dtls = self.transport.dtls
+            data = self.data = DataLink(self.data_port, dtls.send_data, self.message)
+            dtls.on_data = lambda datagram: data.feed(datagram, self.endpoint.now)
 
     # -- feedback ------------------------------------------------------------
 
@@ -273,6 +290,7 @@ class PublishConnection:
             "path_changes": self.transport.path_changes,
             "nacks": self.nacks,
             "plis": self.plis,
+            "data": None if self.data is None else self.data.describe(),
             "malformed": self.malformed,
             "round_trip_ms": None if trip is None else round(1000 * trip, 1),
             "estimate": None if remb is None else round(remb.bitrate),
@@ -287,6 +305,8 @@ class PublishConnection:
         sources = [track.source for track in self.tracks.values()]
         for track in list(self.tracks.values()):
             self._drop(track)
+        if self.data is not None:
+            self.data.close()
         self.transport.close()
         return sources
 

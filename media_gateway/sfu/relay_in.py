@@ -44,8 +44,9 @@ class Incoming:
 class RelayIn:
     """The receiving end, one for each room and other worker.
 
-    `opened(peer, name, source, codec)` gives the source to feed, `ended(source)` is called when its last
-    layer went, `lost()` once when the other worker does not answer any more.
+    `said(sender, topic, body)` gets messages; `opened(peer, name, source, codec)` gives the source to feed,
+    `ended(source)` is called when its last layer went, `lost()` once when the other worker does not answer
+    any more.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class RelayIn:
         identity: Identity,
         opened: Callable[[str, str, str, Codec], Source],
         ended: Callable[[Source], None],
+        said: Callable[[str, str, Any], None],
         lost: Callable[[], None],
     ) -> None:
         self.client = MediaClient(identity)
@@ -65,7 +67,7 @@ class RelayIn:
         self.now = 0.0
         self.heard_at = 0.0
         self.packets = 0
-        self._opened, self._ended, self._lost = opened, ended, lost
+        self._opened, self._ended, self._said, self._lost = opened, ended, said, lost
         self._is_lost = False
 
     def answer(self, offer: str, now: float) -> str:
@@ -79,6 +81,9 @@ class RelayIn:
         """What the other worker says of a track."""
         try:
             told = json.loads(data)
+            if "topic" in told:
+                self._said(told["from"], told["topic"], told["body"])
+                return
             ssrc = int(told["ssrc"])
             if told.get("ended"):
                 self._end(ssrc)

@@ -5,6 +5,7 @@ goes round in circles, and a participant may publish on whichever worker serves 
 """
 
 import functools
+import json
 from typing import TYPE_CHECKING, Any
 
 from .codecs import Codec
@@ -66,6 +67,7 @@ class Relays:
             services.endpoint.identity,
             self._opened,
             self._ended,
+            self._said,
             functools.partial(self._tell, "relay.lost", name),
         )
         try:
@@ -103,6 +105,18 @@ class Relays:
     def remove(self, source: Source) -> None:
         for relay in self.out.values():
             relay.remove(source)
+
+    def send_data(self, sender: str, topic: str, body: Any) -> None:
+        """Pass a message on to the other workers of the room."""
+        text = json.dumps({"from": sender, "topic": topic, "body": body}, ensure_ascii=False).encode()
+        for relay in self.out.values():
+            relay.transport.dtls.send_data(text)
+
+    def _said(self, sender: str, topic: str, body: Any) -> None:
+        missed = self.room.send_data(sender, topic, body, relayed=True)
+        if missed:
+            data = {"topic": topic, "body": body, "missed": missed}
+            self.room.services.emit("data", self.room.id, sender, None, data)
 
     def _opened(self, peer: str, name: str, source_name: str, codec: Codec) -> Source:
         """A track came over a relay: its source, made and shown to everybody here if it is new."""

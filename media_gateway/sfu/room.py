@@ -1,6 +1,7 @@
 """A room: its peers, what they publish, who receives it, who speaks, what is recorded."""
 
 import functools
+import json
 import logging
 import time
 from collections.abc import Callable, Iterable
@@ -61,6 +62,8 @@ class Peer:
         self.generation = generation
         self.name = name
         self.allowed = frozenset(allowed)
+        self.topics: frozenset[str] = frozenset()
+        """what it may say by the data channel"""
         self.paused: set[str] = set()
         self.sources: dict[str, Source] = {}
         self.orphans: dict[str, float] = {}
@@ -100,8 +103,16 @@ class Peer:
                 hear=self._hear,
                 state_changed=lambda state: self._state("publish", state),
                 busy=services.busy,
+                message=self._message,
             )
         return self.publish
+
+    def _message(self, topic: str, body: Any) -> None:
+        if topic not in self.topics:
+            return
+        missed = self.room.send_data(self.id, topic, body)
+        if missed:
+            self.emit("data", {"topic": topic, "body": body, "missed": missed})
 
     def _hear(self, level: int) -> bool:
         self.room.speaker.hear(self.id, level)
@@ -283,6 +294,25 @@ class Room:
             source = peer.sources.get(name)
             if source is not None:
                 source.set_blocked(paused=paused)
+
+    # -- messages ------------------------------------------------------------
+
+    def send_data(self, sender: str, topic: str, body: Any, *, relayed: bool = False) -> list[str]:
+        """Send to every open data channel but the sender's; who has none.
+
+        What came from another worker is not sent on to others.
+        """
+        text = json.dumps({"from": sender, "topic": topic, "body": body}, ensure_ascii=False)
+        missed = []
+        for peer in self.peers.values():
+            if peer.id == sender:
+                continue
+            data = peer.publish.data if peer.publish is not None else None
+            if data is None or not data.send(text):
+                missed.append(peer.id)
+        if not relayed:
+            self.relays.send_data(sender, topic, body)
+        return missed
 
     # -- recording ------------------------------------------------------------
 

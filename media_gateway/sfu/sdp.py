@@ -72,6 +72,8 @@ class MediaSection:
     receiver_time: bool = False
     """`a=rtcp-xr:rcvr-rtt`: the sender answers receiver reference times (RFC 3611)"""
     bundle_only: bool = False
+    sctp_port: int | None = None
+    """of a data channel's section"""
 
     @property
     def rejected(self) -> bool:
@@ -188,6 +190,10 @@ def _attribute(section: MediaSection, name: str, argument: str) -> None:
         section.mixed = True
     elif name == "rtcp-xr":
         section.receiver_time = "rcvr-rtt=all" in argument.split() or "rcvr-rtt=sender" in argument.split()
+    elif name == "sctp-port":
+        section.sctp_port = int(argument)
+        if not 0 < section.sctp_port < 65536:
+            raise ValueError(argument)
     elif name == "bundle-only":
         section.bundle_only = True
     elif name == "ice-ufrag":

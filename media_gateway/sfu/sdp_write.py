@@ -11,6 +11,7 @@ from typing import NamedTuple
 from . import dependency
 from .burst import AUDIO_LEVEL_ID, DESCRIPTOR_ID, TRANSPORT_CC_ID
 from .codecs import Codec, preferred_codec
+from .data import MAX_MESSAGE, SCTP_PORT
 from .rtp import AUDIO_LEVEL_URI, TRANSPORT_CC_URI
 
 
@@ -63,6 +64,12 @@ class AnsweredSection:
     rids: tuple[str, ...] = ()
     receiver_time: bool = False
     mixed: bool = False
+    data: bool = False
+    """a data channel's section (RFC 8841) that is accepted"""
+
+    @property
+    def accepted(self) -> bool:
+        return bool(self.formats) or self.data
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,16 +138,24 @@ def publish_answer(
     session: int, version: int, transport: TransportLines, sections: list[AnsweredSection]
 ) -> str:
     """The answer to a publishing browser: we are passive, receive what was accepted, and ask for feedback."""
-    mids = [section.mid for section in sections if section.formats]
+    mids = [section.mid for section in sections if section.accepted]
     lines = _head(session, version, mids, transport, "passive")
     carried = False
     for section in sections:
-        if not section.formats:
+        if not section.accepted:
             lines.append(f"m={section.kind} 0 {section.protocol} {section.offered}")
             lines.append("c=IN IP4 0.0.0.0")
             if section.mid:
                 lines.append(f"a=mid:{section.mid}")
             lines.append("a=inactive")
+            continue
+        if section.data:
+            lines.append(f"m={section.kind} 9 {section.protocol} {section.offered}")
+            lines += ["c=IN IP4 0.0.0.0", f"a=mid:{section.mid}"]
+            if not carried:
+                lines += candidate_lines(transport)
+                carried = True
+            lines += [f"a=sctp-port:{SCTP_PORT}", f"a=max-message-size:{MAX_MESSAGE}"]
             continue
         types = [form.payload_type for form in section.formats]
         types += [form.rtx_payload_type for form in section.formats if form.rtx_payload_type is not None]

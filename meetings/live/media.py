@@ -28,12 +28,27 @@ NEEDS = {
     "screen": Capability.MEDIA_SCREEN,
     "screen_audio": Capability.MEDIA_SCREEN,
 }
+MESSAGE_NEEDS = {
+    "cursor": Capability.POINTER_SHOW,
+    "stroke": Capability.POINTER_SHOW,
+    "reaction": Capability.REACTION_SEND,
+}
 TURN_SECONDS = 12 * 3600
 
 
 def publish_sources(role: str) -> list[str]:
     """What a participant of that role may send."""
     return [source for source in SOURCES if Role(role) in TABLE.get(NEEDS[source], frozenset())]
+
+
+def message_topics(role: str) -> list[str]:
+    """What a participant of that role may say by the data channel."""
+    return [topic for topic, needed in MESSAGE_NEEDS.items() if Role(role) in TABLE.get(needed, frozenset())]
+
+
+def rights(role: str) -> dict[str, list[str]]:
+    """What the worker is told of a role's rights."""
+    return {"publish": publish_sources(role), "topics": message_topics(role)}
 
 
 def silent_sources(participant: Participant) -> list[str]:
@@ -80,7 +95,7 @@ def tell_pause(participant: Participant, sources: list[str], *, paused: bool) ->
 
 
 def tell_permit(participant: Participant) -> None:
-    data = {"publish": publish_sources(participant.role)}
+    data = rights(participant.role)
     tell(participant.session, "peer.permit", peer=participant.public_id, data=data)
 
 
@@ -98,7 +113,7 @@ class Plan:
         return {
             "generation": self.generation,
             "name": self.participant.name,
-            "publish": publish_sources(role),
+            **rights(role),
         }
 
     @property
@@ -153,7 +168,7 @@ def reproject(node: str, instance: str) -> None:
                 continue
             off = silent_sources(participant)
             on = [source for source in SOURCES if source not in off]
-            permit = {"publish": publish_sources(participant.role)}
+            permit = rights(participant.role)
             client.tell(node, "peer.permit", room=room, peer=participant.public_id, data=permit)
             for sources, paused in ((off, True), (on, False)):
                 data = {"sources": sources, "paused": paused}

@@ -21,18 +21,13 @@ from meetings.live.errors import RoomError, unavailable
 from meetings.live.media_handlers import as_room_error, ask_worker, stale
 from meetings.live.models import Participant
 from meetings.permissions.actor import Actor
-from meetings.permissions.capabilities import HOSTS_DECIDE, Capability
+from meetings.permissions.capabilities import HOSTS_DECIDE
 from meetings.permissions.decide import Decision, Refused
 from portal.threads import in_thread
 
 log = logging.getLogger("plenum.live")
 
 DATA_SECONDS = 2.0  # a pointer that comes later than that helps nobody
-NEEDS = {
-    "cursor": Capability.POINTER_SHOW,
-    "stroke": Capability.POINTER_SHOW,
-    "reaction": Capability.REACTION_SEND,
-}
 
 
 def _present(consumer: Any) -> None:
@@ -122,7 +117,7 @@ async def restart(consumer: Any, data: dict[str, Any]) -> Reply:
 async def send_data(consumer: Any, data: dict[str, Any]) -> Reply:
     message = media_forms.message(data)
     _present(consumer)
-    needed = NEEDS[message["topic"]]
+    needed = media.MESSAGE_NEEDS[message["topic"]]
     if needed not in consumer.capabilities:
         raise Refused(Decision(False, needed, _("Your role does not allow this."), str(HOSTS_DECIDE)))
     if not consumer.room_bucket.take():

@@ -44,7 +44,8 @@ async def test_connecting_places_the_room_and_adds_the_peer(cast: Cast, tab: Any
     added = worker.ops("peer.add")[0]
     assert (added["room"], added["peer"]) == (str(session.room_id), helen.me)
     publish = ["mic", "camera", "screen", "screen_audio"]
-    assert added["data"] == {"generation": 1, "name": "Helen", "publish": publish}
+    topics = ["cursor", "stroke", "reaction"]
+    assert added["data"] == {"generation": 1, "name": "Helen", "publish": publish, "topics": topics}
     # What is off stays off, whatever the browser sends.
     off = {"sources": ["mic", "screen", "screen_audio"], "paused": True}
     assert worker.ops("peer.pause")[0]["data"] == off
