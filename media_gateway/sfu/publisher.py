@@ -268,6 +268,7 @@ class PublishConnection:
 
     def tick(self, now: float) -> None:
         """Every few ten milliseconds while packets come: congestion feedback, repeated NACK."""
+        self.transport.media_heard(now)
         self.feedback.tick(now, self.by_ssrc)
         for track in self.tracks.values():
             for stream in track.streams.values():

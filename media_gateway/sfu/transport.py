@@ -192,6 +192,18 @@ class Transport:
         self.unconfirmed = True
         self.moves_after = now + MOVE_GAP
 
+    def media_heard(self, now: float) -> None:
+        """Authentic media came lately from a peer to which nothing but reports is sent.
+
+        It counts like a check: GStreamer's libnice makes none once it is connected. Where media is sent to
+        the peer only checks count, for they alone say that it wants it (RFC 7675).
+        """
+        if self.unconfirmed:
+            return
+        self.last_consent = now
+        if self.state == "disconnected":
+            self._set_state("connected")
+
     def check_consent(self, now: float) -> None:
         """Called about once a second."""
         if self.address is None or self.state in ("failed", "closed"):

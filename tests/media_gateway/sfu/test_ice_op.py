@@ -1,9 +1,13 @@
 """`peer.ice`: an ICE restart of a publishing connection without a new offer, as WHIP clients do it."""
 
+import asyncio
+
 import pytest
 
+from media_gateway.sfu import transport
+from media_gateway.sfu.client import MediaClient
 from media_gateway.sfu.errors import GatewayError
-from tests.media_gateway.sfu.support import Harness, Sender, until
+from tests.media_gateway.sfu.support import IDENTITY, Harness, Sender, until
 
 
 @pytest.fixture
@@ -60,3 +64,32 @@ async def test_media_goes_on_with_the_new_credentials_from_another_port(harness:
     assert [
         s["pc"] for s in (e["data"] for e in harness.named("peer.state", "ann")) if s["state"] == "failed"
     ] == []
+
+
+async def test_media_is_a_sign_of_life_of_who_only_sends(
+    harness: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some encoders make no checks once connected; they stay as long as they send, and go when they stop."""
+    monkeypatch.setattr(transport, "DISCONNECTED_AFTER", 0.3)
+    monkeypatch.setattr(transport, "LOST_AFTER", 1.5)
+    harness.gateway.config.lost_after = 1.5
+    await harness.call("peer.add", "ann", generation=1, name="", publish=["camera"])
+    client = MediaClient(IDENTITY)
+    client.add_track("camera")
+    try:
+        reply = await harness.call(
+            "peer.publish", "ann", generation=1, sdp=client.offer(), tracks=client.published()
+        )
+        client.connect(reply["sdp"])
+        await until(client.connected.is_set)
+        client.pinging = False
+        sender = Sender(client, client.tracks[0])
+        for _ in range(30):
+            sender.frame(True, 1)
+            await asyncio.sleep(0.1)
+        assert not harness.named("peer.gone", "ann")
+        assert [e["data"]["state"] for e in harness.named("peer.state", "ann")][-1] == "connected"
+        await until(lambda: harness.named("peer.gone", "ann"), 10)
+        assert "disconnected" in [e["data"]["state"] for e in harness.named("peer.state", "ann")]
+    finally:
+        client.close()
