@@ -131,6 +131,8 @@ async def test_the_key_is_taken_while_it_sends_and_free_when_it_fell_silent(
         response = await second.publish(Tone(440), Colour(GREEN))
         assert response.status_code == 409
         monkeypatch.setattr(transport, "DISCONNECTED_AFTER", -1.0)
+        for transceiver in encoder.pc.getTransceivers():
+            await transceiver.sender.stop()
         rows = StreamConnection.objects.filter(ended_at=None)
         room = str((await rows.select_related("session").aget()).session.room_id)
 
