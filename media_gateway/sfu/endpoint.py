@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from . import stun
 from .dtls import Identity
+from .faults import Faults
 from .microtimer import MicroTimer
 from .strangers import Strangers
 from .tcp import StreamServer, TcpStream
@@ -45,6 +46,7 @@ class Endpoint:
         self.by_ufrag: dict[str, Transport] = {}
         self.by_address: dict[Address, Transport] = {}
         self.strangers = Strangers()
+        self.faults = Faults()
         self.strays = 0
         self.refused = 0
         self.now = 0.0
@@ -127,7 +129,10 @@ class Endpoint:
             outbox, now = list(self.outbox), self.now
             self.outbox.clear()
             for layer in outbox:
-                layer.send(now)
+                try:
+                    layer.send(now)
+                except Exception:
+                    self.faults.note("sending")
         self.socket.flush()
         for socket in self.followers:
             socket.flush()
@@ -175,40 +180,49 @@ class Endpoint:
             self._loop.add_reader(self.socket.fileno(), self._readable)
 
     def _datagram(self, slot: Slot, length: int, address: Address) -> None:
-        first = slot.view[0]
-        if first >= 128:
-            transport = self.by_address.get(address)
-            if first >= 192 or length < 12:
-                self.strays += 1
-            elif transport is None:
-                if not self.strangers.admit(slot, length, address, self.now):
+        try:
+            first = slot.view[0]
+            if first >= 128:
+                transport = self.by_address.get(address)
+                if first >= 192 or length < 12:
                     self.strays += 1
-            elif 192 <= slot.view[1] <= 223:
-                transport.rtcp(slot, length, self.now)
+                elif transport is None:
+                    if not self.strangers.admit(slot, length, address, self.now):
+                        self.strays += 1
+                elif 192 <= slot.view[1] <= 223:
+                    transport.rtcp(slot, length, self.now)
+                else:
+                    transport.rtp(slot, length, self.now)
+            elif first < 4:
+                self._stun(slot, length, address)
+            elif 20 <= first < 64:
+                transport = self.by_address.get(address)
+                if transport is None:
+                    self.strays += 1
+                else:
+                    transport.dtls.feed(bytes(slot.view[:length]))
             else:
-                transport.rtp(slot, length, self.now)
-        elif first < 4:
-            self._stun(slot, length, address)
-        elif 20 <= first < 64:
-            transport = self.by_address.get(address)
-            if transport is None:
                 self.strays += 1
-            else:
-                transport.dtls.feed(bytes(slot.view[:length]))
-        else:
-            self.strays += 1
+        except Exception:
+            # The batch goes on: the other datagrams in it are other people's.
+            self.faults.note("a datagram")
 
     def _stun(self, slot: Slot, length: int, address: Address) -> None:
         if length > stun.MAX_LENGTH:
             self.strays += 1
             return
-        request = stun.parse_binding_request(bytes(slot.view[:length]))
+        data = bytes(slot.view[:length])
+        ufrag = stun.peek_ufrag(data)
+        if ufrag is not None and ufrag.decode("ascii", "replace") not in self.by_ufrag:
+            self.refused += 1
+            return
+        request = stun.parse_binding_request(data)
         if request is None:
             self.strays += 1
             return
-        ufrag = request.local_ufrag.decode("ascii", "replace")
-        transport = self.by_ufrag.get(ufrag)
-        password = transport.password_for(ufrag) if transport else None
+        name = request.local_ufrag.decode("ascii", "replace")
+        transport = self.by_ufrag.get(name)
+        password = transport.password_for(name) if transport else None
         if transport is None or password is None or not stun.authenticates(request, password):
             self.refused += 1
             return

@@ -189,6 +189,7 @@ class Gateway:
             **sizes(self._rooms.values()),
             "tcp_connections": 0 if streams is None else len(streams.streams),
             "lag_ms": lag,
+            "faults": self._started.faults.count,
             **self._counters.describe(),
         }
 
@@ -200,35 +201,51 @@ class Gateway:
     # -- time ------------------------------------------------------------
 
     def _tick(self) -> None:
-        assert self._loop is not None and self._operations is not None
+        assert self._loop is not None
         now = time.monotonic()
         late = max(0.0, now - self._tick_due)
         self._lag += (late - self._lag) * 0.05
         endpoint = self._started
         endpoint.now = now
+        try:
+            self._work(endpoint, now)
+            endpoint.flush()
+        finally:
+            self._tick_due = now + TICK
+            self._timer = self._loop.call_later(TICK, self._tick)
+
+    def _work(self, endpoint: Endpoint, now: float) -> None:
+        """What is due now. A fault in one room or connection is noted and leaves the others alone."""
+        assert self._operations is not None
+        faults = endpoint.faults
         busy = list(self._busy)
         self._busy.clear()
         for connection in busy:
             connection.is_busy = False
-            connection.tick(now)
+            try:
+                connection.tick(now)
+            except Exception:
+                faults.note("a connection's tick")
             if connection.missing:
                 connection.is_busy = True
                 self._busy.add(connection)
-        for room in self._rooms.values():
-            room.tick(now)
-        if now - self._speakers_at >= PERIOD:
+        speakers_due = now - self._speakers_at >= PERIOD
+        second_due = now - self._second_at >= 1
+        for room in list(self._rooms.values()):
+            try:
+                room.tick(now)
+                if speakers_due:
+                    room.evaluate_speakers(now)
+                if second_due:
+                    room.every_second(now, self.config.lost_after)
+                    self._operations.close_if_empty(room)
+            except Exception:
+                faults.note("a room's tick")
+        if speakers_due:
             self._speakers_at = now
-            for room in self._rooms.values():
-                room.evaluate_speakers(now)
-        if now - self._second_at >= 1:
+        if second_due:
             self._second_at = now
-            for room in list(self._rooms.values()):
-                room.every_second(now, self.config.lost_after)
-                self._operations.close_if_empty(room)
             self._counters.measure(now, count_all(endpoint, self._rooms.values()))
-        endpoint.flush()
-        self._tick_due = now + TICK
-        self._timer = self._loop.call_later(TICK, self._tick)
 
     # -- operations ------------------------------------------------------------
 

@@ -3,6 +3,8 @@
 Order, loss, jitter (RFC 3550 appendix A) and NACK.
 """
 
+from itertools import islice
+
 from .rtcp import ReportBlock
 
 MAX_MISSING = 512
@@ -90,10 +92,11 @@ class StreamReceiver:
 
     def _note_missing(self, first: int, end: int, now: float) -> None:
         missing = self.missing
-        for extended in range(first, end):
+        for extended in range(max(first, end - MAX_MISSING), end):
             missing[extended] = [now, 0, 0.0]
-        while len(missing) > MAX_MISSING:
-            del missing[next(iter(missing))]
+        # Together: looking for a dictionary's first key again and again walks over all that was deleted.
+        for extended in list(islice(missing, max(0, len(missing) - MAX_MISSING))):
+            del missing[extended]
 
     def _measure_jitter(self, timestamp: int, now: float) -> None:
         transit = (int(now * self.clock_rate) - timestamp) & 0xFFFFFFFF

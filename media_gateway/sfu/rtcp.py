@@ -17,6 +17,8 @@ GOODBYE = 203
 TRANSPORT_FEEDBACK = 205
 PAYLOAD_FEEDBACK = 206
 FMT_NACK = 1
+MAX_NACK = 1000
+"""Sequence numbers read of one NACK: browsers keep no more in mind, and what is asked for is sent."""
 FMT_TRANSPORT_CC = 15
 FMT_PLI = 1
 FMT_FIR = 4
@@ -258,6 +260,8 @@ def _parse_one(count: int, kind: int, body: memoryview) -> Packet | None:
         sequences: list[int] = []
         for at in range(8, size - 3, 4):
             sequences += expand_nack(*_NACK.unpack_from(body, at))
+            if len(sequences) >= MAX_NACK:
+                break
         return Nack(sender, media, sequences)
     if kind == TRANSPORT_FEEDBACK and count == FMT_TRANSPORT_CC:
         return TransportFeedback(sender, media, bytes(body[8:]))

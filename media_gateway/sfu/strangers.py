@@ -8,6 +8,7 @@ hundred decryptions a second.
 
 from typing import TYPE_CHECKING
 
+from .allowance import Allowance
 from .udp import Slot
 
 if TYPE_CHECKING:
@@ -20,27 +21,6 @@ TRIES_AT_ONCE = 8
 """Transports tried for one packet. Browsers that only receive all report as SSRC 1."""
 QUIET = 0.2
 """Seconds of silence that make one of several owners of an SSRC the likely sender."""
-
-
-class Allowance:
-    """So many at once, so many a second."""
-
-    __slots__ = ("_at", "_left", "burst", "rate")
-
-    def __init__(self, rate: float, burst: float) -> None:
-        self.rate = rate
-        self.burst = burst
-        self._left = burst
-        self._at = 0.0
-
-    def take(self, now: float) -> bool:
-        """Whether one more is allowed at `now` (monotonic seconds)."""
-        self._left = min(self.burst, self._left + (now - self._at) * self.rate)
-        self._at = now
-        if self._left < 1:
-            return False
-        self._left -= 1
-        return True
 
 
 class Strangers:

@@ -67,6 +67,16 @@ def _with_length(data: bytes, length: int) -> bytes:
     return data[:2] + length.to_bytes(2, "big") + data[4:]
 
 
+def peek_ufrag(data: bytes) -> bytes | None:
+    """The receiver's ufrag of what may be a request, when USERNAME comes first as browsers write it.
+
+    For a quick refusal: nothing else is checked.
+    """
+    if data[20:22] != b"\x00\x06" or len(data) < 24:
+        return None
+    return data[24 : 24 + (data[22] << 8 | data[23])].partition(b":")[0]
+
+
 def parse_binding_request(data: bytes) -> BindingRequest | None:
     """Parse one datagram. None for anything but a whole binding request with USERNAME and MESSAGE-
     INTEGRITY.

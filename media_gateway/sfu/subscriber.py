@@ -27,6 +27,8 @@ OFFER_DELAY = 0.01
 OFFER_REPEAT = 10.0
 """Seconds after which an unanswered offer is sent again: the event may have been lost with a control link."""
 MAX_LINES = 120
+CLOCK_GAP = 0.1
+"""Seconds between two answers to a browser's clock, at least; one that asks without end gets no more."""
 SHRUNK = 0.9
 """An estimate that fell below this share of itself is acted on at once."""
 
@@ -80,6 +82,7 @@ class SubscribeConnection:
         self.fingerprints: list[tuple[str, str]] = []
         self.downs: dict[int, DownTrack] = {}
         self.malformed = 0
+        self.told_time_at = 0.0
         self.lines = [Line("0", "audio"), Line("1", "video")]
         self.transport = Transport(endpoint, self)
         estimator = BandwidthEstimator(endpoint.now)
@@ -275,7 +278,8 @@ class SubscribeConnection:
                     self.sender.estimator.report(block.fraction_lost / 256, down.round_trip, now)
         elif isinstance(message, rtcp.TransportFeedback):
             self._feedback(message.body, now)
-        elif isinstance(message, rtcp.ReferenceTime):
+        elif isinstance(message, rtcp.ReferenceTime) and now - self.told_time_at >= CLOCK_GAP:
+            self.told_time_at = now
             self.transport.send_rtcp(message.answer(self.rtcp_ssrc))
         elif isinstance(message, rtcp.Remb):
             self.allocation.limit_bitrate = float(message.bitrate)

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Protocol
 
+from .allowance import Allowance
 from .dtls import DtlsAssociation
 from .srtp import Profile, SrtpContext
 from .tcp import TcpStream
@@ -37,6 +38,8 @@ DISTRUST = 60.0
 """Seconds for which media moves no path after a move that was not confirmed."""
 LATE = 0.5
 """Seconds in which a nomination of the path just left is taken for a late one."""
+RTCP_BYTES_PER_SECOND = 200_000
+"""Reports a peer may send; browsers send a tenth even while they ask for lost packets of many pictures."""
 MAX_SSRCS = 192
 """SSRCs a peer may use on one transport, media and reports; libsrtp keeps state for each."""
 MAX_CREDENTIALS = 4
@@ -84,6 +87,9 @@ class Transport:
         """media moved the path and STUN has not confirmed it yet"""
         self.moves_after = 0.0
         self.ssrcs: set[int] = set()
+        self.excess_rtcp = 0
+        """RTCP packets beyond the allowance, not even decrypted"""
+        self._rtcp_allowance = Allowance(RTCP_BYTES_PER_SECOND, RTCP_BYTES_PER_SECOND)
         self.heard_at = 0.0
         """monotonic time of the last valid RTCP"""
         self.srtp_in: SrtpContext | None = None
@@ -276,6 +282,9 @@ class Transport:
         ssrc = int.from_bytes(slot.view[4:8], "big")
         strange = ssrc not in self.ssrcs
         if (strange and len(self.ssrcs) >= MAX_SSRCS) or (address is not None and now < self.moves_after):
+            return False
+        if not self._rtcp_allowance.take(now, length):
+            self.excess_rtcp += 1
             return False
         size = context.unprotect_rtcp(slot.pointer, length)
         if not size:

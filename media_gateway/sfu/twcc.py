@@ -11,6 +11,10 @@ REFERENCE_US = 64_000
 DELTA_US = 250
 MAX_PACKETS = 600
 """Status entries of one feedback: 600 fit a datagram whatever their pattern."""
+MAX_JUMP = 3 * MAX_PACKETS
+"""A larger step of the counter is no loss; nobody is told of thousands of packets that never were."""
+MAX_BODIES = 8
+"""Feedbacks made at once; a counter that keeps jumping must not keep the server busy."""
 
 NOT_RECEIVED, SMALL_DELTA, LARGE_DELTA = 0, 1, 2
 
@@ -126,11 +130,13 @@ class Recorder:
         pending = sorted(self.arrivals.items())
         self.arrivals = {}
         start = pending[0][0] if self.base is None else min(self.base, pending[0][0])
-        if pending[-1][0] - start >= 3 * MAX_PACKETS:
-            start = pending[0][0]  # a jump of the counter: do not report thousands of losses
+        if pending[-1][0] - start >= MAX_JUMP:
+            start = pending[0][0]
         bodies: list[bytes] = []
         at = 0
-        while at < len(pending):
+        while at < len(pending) and len(bodies) < MAX_BODIES:
+            if pending[at][0] - start >= MAX_JUMP:
+                start = pending[at][0]
             reference = pending[at][1] // REFERENCE_US
             zero = reference * REFERENCE_US
             arrivals: list[int | None] = []
@@ -150,5 +156,5 @@ class Recorder:
             bodies.append(encode(start, arrivals, reference, self.count))
             self.count = (self.count + 1) & 0xFF
             start += len(arrivals)
-        self.base = start
+        self.base = start if at == len(pending) else pending[-1][0] + 1
         return bodies

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 import pytest
 
 from media_gateway.sfu import rtcp, rtp, strangers, transport
+from media_gateway.sfu.allowance import Allowance
 from media_gateway.sfu.client import MediaClient
 from media_gateway.sfu.endpoint import Endpoint
 from media_gateway.sfu.transport import Transport
@@ -323,6 +324,6 @@ async def test_a_peer_cannot_fill_the_memory_with_ssrcs_of_reports(harness: Harn
 
 
 def test_an_allowance_is_a_burst_and_then_a_rate() -> None:
-    allowance = strangers.Allowance(rate=10, burst=5)
+    allowance = Allowance(rate=10, burst=5)
     assert sum(allowance.take(100.0) for _ in range(20)) == 5
     assert sum(allowance.take(100.0 + tick / 100) for tick in range(1, 101)) == 10

@@ -82,6 +82,20 @@ def test_only_requests_with_username_and_integrity_count() -> None:
     assert stun.parse_binding_request(bytes(response)) is None
 
 
+def test_the_fragment_is_seen_before_all_else_where_browsers_write_it() -> None:
+    assert stun.peek_ufrag(stun.binding_request(secrets.token_bytes(12), b"ours:theirs", PASSWORD)) == b"ours"
+    assert stun.peek_ufrag(reference_request()) == b"ours"
+    later = bytearray(reference_request())
+    later[20:22] = b"\x00\x24"
+    assert stun.peek_ufrag(bytes(later)) is None
+
+
+@given(st.binary(max_size=600))
+def test_looking_for_a_fragment_raises_nothing(data: bytes) -> None:
+    found = stun.peek_ufrag(data)
+    assert found is None or found in data
+
+
 @given(st.binary(max_size=600))
 def test_any_bytes_are_refused_without_an_error(data: bytes) -> None:
     assert stun.parse_binding_request(data) is None
