@@ -207,6 +207,8 @@ class Transport:
         if self.unconfirmed:
             return
         self.last_consent = now
+        if self.address in self.addresses:
+            self.addresses[self.address] = now
         if self.state == "disconnected":
             self._set_state("connected")
 
