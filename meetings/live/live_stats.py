@@ -28,6 +28,7 @@ def tables(stats: Mapping[str, Any], names: Mapping[str, str]) -> Tables:
     found = Tables(recordings=len(_mapping(stats.get("recordings"))))
     peers = _list(stats.get("peers"))
     speakers = stats.get("speakers")
+    quality = _mapping(stats.get("quality"))
     rates: dict[tuple[str, str, str], Any] = {}
     for peer in peers:
         name = str(peer.get("peer", ""))
@@ -38,7 +39,8 @@ def tables(stats: Mapping[str, Any], names: Mapping[str, str]) -> Tables:
     for peer in sorted(peers, key=lambda one: names.get(str(one.get("peer")), "").casefold()):
         name = str(peer.get("peer", ""))
         speaking = isinstance(speakers, list) and name in speakers
-        found.people.append({**_person(names.get(name, name), peer), "speaking": speaking})
+        person = _person(names.get(name, name), peer)
+        found.people.append({**person, "speaking": speaking, "quality": quality.get(name)})
         for row in _received(names, name, _mapping(peer.get("subscribe")), rates):
             if len(found.received) < MAX_ROWS:
                 found.received.append(row)
@@ -56,7 +58,6 @@ def _person(name: str, peer: Mapping[str, Any]) -> dict[str, Any]:
         "name": name,
         "publish": publish.get("state"),
         "subscribe": subscribe.get("state"),
-        "quality": peer.get("quality"),
         "estimate": _kilobits(sending.get("estimate", subscribe.get("remb"))),
         "acknowledged": _kilobits(sending.get("acknowledged")),
         "wanted": _kilobits(allocation.get("wanted")),

@@ -37,6 +37,7 @@ def stats() -> dict[str, Any]:
     return {
         "room": "r1",
         "speakers": ["pa"],
+        "quality": {"pa": 4, "pz": 1},
         "recordings": {"1": {}},
         "peers": [
             {
@@ -55,7 +56,6 @@ def stats() -> dict[str, Any]:
             },
             {
                 "peer": "pa",
-                "quality": 4,
                 "publish": {"state": "connected", "path_changes": 1, "tracks": [camera]},
                 "subscribe": {"state": "connecting", "path_changes": 0, "tracks": []},
             },
