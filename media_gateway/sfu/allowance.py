@@ -14,7 +14,7 @@ class Allowance:
 
     def take(self, now: float, amount: float = 1.0) -> bool:
         """Whether `amount` more is allowed at `now` (monotonic seconds)."""
-        self._left = min(self.burst, self._left + (now - self._at) * self.rate)
+        self._left = min(self.burst, self._left + max(0.0, now - self._at) * self.rate)
         self._at = now
         if self._left < amount:
             return False

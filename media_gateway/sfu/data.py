@@ -12,6 +12,8 @@ from typing import Any
 from aiortc import RTCDataChannel
 from aiortc.rtcsctptransport import WEBRTC_STRING, RTCSctpCapabilities, RTCSctpTransport
 
+from .allowance import Allowance
+
 log = logging.getLogger(__name__)
 
 LABEL = "plenum"
@@ -23,6 +25,12 @@ RATE, BURST = 60.0, 90.0
 MAX_BUFFERED = 64 * 1024
 """Bytes waiting for a slow receiver; beyond that it misses messages, which are of no use when late."""
 MAX_CHANNELS = 4
+BYTES_PER_SECOND, BYTES_AT_ONCE = 150_000, 300_000
+"""SCTP of one peer, twice what its messages may need; more is lost, as on a slow line."""
+MAX_DISORDER = 512
+"""Chunks that wait for earlier ones, and streams: aiortc itself keeps as many as a peer cares to send."""
+WINDOW, MAX_WAITING = 1024 * 1024, 256 * 1024
+"""aiortc's receive window, which it does not enforce, and what of it a peer may fill with pieces."""
 SCTP_PORT = 5000
 
 
@@ -78,6 +86,7 @@ class DataLink:
         self._sctp.on("datachannel", self._opened)
         self._allowance, self._allowance_at = BURST, 0.0
         self._now = 0.0
+        self._bytes = Allowance(BYTES_PER_SECOND, BYTES_AT_ONCE)
         self._channels = 0
         self.messages_in = 0
         self.messages_out = 0
@@ -104,9 +113,15 @@ class DataLink:
 
     def feed(self, datagram: bytes, now: float) -> None:
         """One SCTP packet of the peer."""
-        if not self._closed:
-            self._now = now
-            self._run(self._sctp._handle_data(datagram))
+        if self._closed or not self._bytes.take(now, len(datagram)):
+            return
+        self._now = now
+        sctp = self._sctp
+        self._run(sctp._handle_data(datagram))
+        pieces = WINDOW - sctp._advertised_rwnd
+        if max(len(sctp._sack_misordered), len(sctp._inbound_streams)) > MAX_DISORDER or pieces > MAX_WAITING:
+            log.info("data channel closed: %d bytes of pieces without end", pieces)
+            self.close()
 
     def _opened(self, channel: RTCDataChannel) -> None:
         self._channels += 1

@@ -8,9 +8,17 @@ from typing import Any
 
 import pytest
 from aiortc import RTCDataChannel, RTCDataChannelParameters
-from aiortc.rtcsctptransport import RTCSctpCapabilities, RTCSctpTransport
+from aiortc.rtcsctptransport import DataChunk, RTCSctpCapabilities, RTCSctpTransport, serialize_packet
 
-from media_gateway.sfu.data import BURST, MAX_MESSAGE, BadMessage, DataLink, parse
+from media_gateway.sfu.data import (
+    BURST,
+    BYTES_AT_ONCE,
+    MAX_DISORDER,
+    MAX_MESSAGE,
+    BadMessage,
+    DataLink,
+    parse,
+)
 
 from .support import until
 
@@ -149,17 +157,47 @@ async def test_a_hostile_peer_ends_only_its_own_channel(ends: Ends) -> None:
     ends.dtls._send_data = tapped  # type: ignore[method-assign]
     channel.send('{"topic": "stroke"}')
     await until(lambda: seen)
-    for _ in range(3000):
+    for number in range(3000):
+        now = 200.0 + number / 100
         data = bytearray(generator.choice(seen))
         for _ in range(generator.randrange(1, 5)):
             data[generator.randrange(len(data))] = generator.randrange(256)
-        ends.link.feed(bytes(data), 200.0)
-        ends.link.feed(os.urandom(generator.randrange(60)), 200.0)
+        ends.link.feed(bytes(data), now)
+        ends.link.feed(os.urandom(generator.randrange(60)), now)
+    ends.dtls.now = 300.0
     for number in range(10):
         ends.channel(f"more {number}")
     await until(lambda: not ends.link.open, what="too many channels end it")
     assert not ends.link.send("{}")
-    ends.link.feed(seen[0], 201.0)
+    ends.link.feed(seen[0], 301.0)
+
+
+@pytest.mark.parametrize("kind", ["gaps", "pieces", "streams"])
+async def test_a_peer_cannot_make_us_keep_things_without_end(ends: Ends, kind: str) -> None:
+    """Chunks after gaps, first pieces whose rest never comes, ever new streams."""
+    channel = await ends.open()
+    await until(lambda: ends.link.open and channel.readyState == "open")
+    now, sctp = 200.0, ends.link._sctp
+    for number in range(3000):
+        chunk = DataChunk(flags=2)  # begins a message and does not end it
+        chunk.tsn = (ends.client._local_tsn + (2 if kind == "gaps" else 1) * number) & 0xFFFFFFFF
+        chunk.stream_id = 100 + number if kind == "streams" else 100
+        chunk.user_data = bytes(1000 if kind == "pieces" else 4)
+        now += 0.01
+        ends.link.feed(serialize_packet(5000, 5000, ends.client._remote_verification_tag, chunk), now)
+        if not ends.link.open:
+            break
+    assert not ends.link.open and number < 1000
+    assert len(sctp._sack_misordered) <= MAX_DISORDER + 1 and len(sctp._inbound_streams) <= MAX_DISORDER + 2
+
+
+async def test_more_than_any_message_needs_is_lost(ends: Ends) -> None:
+    channel = await ends.open()
+    await until(lambda: ends.link.open and channel.readyState == "open")
+    for _ in range(2 * BYTES_AT_ONCE // 1000):
+        ends.link.feed(bytes(1000), 300.0)
+    assert not ends.link._bytes.take(300.0, 1000)
+    assert ends.link.open, "noise in between is nothing"
 
 
 @pytest.mark.parametrize("text", ['{"topic": "cursor"}', '{"topic": "reaction", "body": {"a": [1, null]}}'])
