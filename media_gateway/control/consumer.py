@@ -214,7 +214,12 @@ class ControlConsumer(AsyncWebsocketConsumer):
                 sender=MediaNode, event=event, room=room, peer=peer, data=message["data"]
             )
         group = room_group(room) if peer is None or event in _ROOM_WIDE else peer_group(room, peer)
-        await self.channel_layer.group_send(group, message)
+        try:
+            await self.channel_layer.group_send(group, message)
+        except (TypeError, ValueError, OverflowError) as error:
+            # The layer's own format has no such value: one event is not worth the link of all rooms.
+            log.error("%s of room %s cannot be passed on: %s", event, room, error)
+            return
         if event == "trouble":
             self._note_trouble(room, peer, data)
 

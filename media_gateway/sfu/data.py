@@ -24,6 +24,10 @@ RATE, BURST = 60.0, 90.0
 """Messages a second from one peer, and at once."""
 MAX_BUFFERED = 64 * 1024
 """Bytes waiting for a slow receiver; beyond that it misses messages, which are of no use when late."""
+MAX_DEPTH = 8
+"""Lists and objects of a body within each other."""
+MAX_NUMBER = 2**53
+"""Beyond it browsers and what passes messages on have no whole numbers."""
 MAX_CHANNELS = 4
 BYTES_PER_SECOND, BYTES_AT_ONCE = 150_000, 300_000
 """SCTP of one peer, twice what its messages may need; more is lost, as on a slow line."""
@@ -46,12 +50,26 @@ def parse(text: str | bytes) -> tuple[str, Any]:
         raise BadMessage(f"longer than {MAX_MESSAGE} bytes")
     try:
         message = json.loads(text)
+        # Half a surrogate pair, NaN and infinity are read by Python alone: others would choke on them.
+        json.dumps(message, ensure_ascii=False, allow_nan=False).encode()
     except (ValueError, RecursionError) as error:
         raise BadMessage("not JSON") from error
     topic = message.get("topic") if isinstance(message, dict) else None
     if not isinstance(topic, str) or topic not in TOPICS:
         raise BadMessage("no known topic")
+    if not _is_plain(message.get("body"), MAX_DEPTH):
+        raise BadMessage("a body that not everybody can read")
     return topic, message.get("body")
+
+
+def _is_plain(value: object, depth: int) -> bool:
+    """Whether everything on the way can carry it."""
+    if isinstance(value, int | float):
+        return abs(value) < MAX_NUMBER
+    if isinstance(value, list | dict):
+        parts = value.values() if isinstance(value, dict) else value
+        return depth > 0 and all(_is_plain(part, depth - 1) for part in parts)
+    return True
 
 
 class _Carrier:

@@ -50,5 +50,13 @@ def unavailable() -> RoomError:
     return RoomError("media_unavailable", _("Audio and video are not available just now."))
 
 
+def crowded() -> RoomError:
+    """The room's own worker takes nobody more, so that those in it are not harmed."""
+    return RoomError(
+        "media_unavailable",
+        _("No more people fit in here with audio and video just now; chat works all the same."),
+    )
+
+
 def full() -> RoomError:
     return RoomError("media_unavailable", _("The media server is full; try again in a minute."))

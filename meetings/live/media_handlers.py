@@ -12,7 +12,7 @@ from media_gateway import client
 from media_gateway.client import GatewayError
 from meetings.live import media, placement, protocol
 from meetings.live.connection import Handler, Reply
-from meetings.live.errors import RoomError, full, unavailable
+from meetings.live.errors import RoomError, crowded, full, unavailable
 from meetings.permissions.decide import Decision, Refused
 from portal.threads import in_thread
 
@@ -30,7 +30,7 @@ def as_room_error(error: GatewayError) -> RoomError:
     if error.code == "forbidden":
         return RoomError("forbidden", _("Your role does not allow this."))
     if error.code == "overloaded":
-        return full()
+        return crowded()
     return unavailable()
 
 
@@ -50,7 +50,7 @@ async def connect(consumer: Any, data: dict[str, Any]) -> Reply:
         log.warning("media of %s at %s: %s", peer, placed.node, error)
         if placed.moved:
             await in_thread(placement.unplace_session, plan.participant.session_id, placed)
-        raise as_room_error(error) from error
+        raise full() if placed.moved and error.code == "overloaded" else as_room_error(error) from error
     if placed.moved:
         await in_thread(media.announce_placed, plan.participant.session_id)
     return Reply(

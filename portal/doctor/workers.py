@@ -11,6 +11,7 @@ from django.utils import timezone
 from kombu.exceptions import OperationalError
 
 from media_gateway import nodes
+from media_gateway.draining import IDLE
 from media_gateway.models import MediaNode
 from portal.celery import app
 from portal.doctor.broker import portal_runs_here
@@ -37,8 +38,12 @@ def workers() -> Iterator[Finding]:
         yield warn("Workers", "none runs: they start with the portal", "make run")
         return
     for kind, does in ((MediaNode.Kind.MEDIA, "meet"), (MediaNode.Kind.RECORDER, "record")):
+        emptied = sum(node.kind == kind and node.state in IDLE for node in known)
         if alive[kind]:
             yield ok("Workers", f"{alive[kind]} {kind.value} connected")
+        elif emptied:
+            text = f"every {kind.value} worker is being emptied: nobody can begin to {does}"
+            yield fail("Workers", text, "manage.py media_drain NAME --undo, or start another")
         else:
             do = "start one; if it runs, check CONTROL_URL and that MEDIA_SECRET is the same there"
             yield fail("Workers", f"no {kind.value} worker is connected: nobody can {does}", do)

@@ -352,6 +352,26 @@ def test_a_silent_worker_counts_as_gone(data_dir: Path, monkeypatch: pytest.Monk
     assert states == [State.WARN, State.FAIL, State.FAIL]
 
 
+@pytest.mark.django_db
+@pytest.mark.parametrize("state", ["draining", "restarting"])
+def test_workers_that_are_all_being_emptied_are_told_apart(
+    data_dir: Path, monkeypatch: pytest.MonkeyPatch, state: str
+) -> None:
+    monkeypatch.setattr(workers, "portal_runs_here", lambda: True)
+    for kind in MediaNode.Kind:
+        MediaNode.objects.create(
+            name=f"{kind}-1",
+            kind=kind,
+            instance="i",
+            host="h",
+            channel="c",
+            state=state if kind == "media" else "up",
+        )
+    found = list(workers.workers())
+    assert [finding.state for finding in found] == ["fail", "ok"]
+    assert "being emptied" in found[0].says and "--undo" in found[0].do
+
+
 def test_queues_without_workers_are_told(
     redis_server: str, settings: Settings, data_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

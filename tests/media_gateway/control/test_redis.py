@@ -70,3 +70,16 @@ async def test_events_pass_from_one_process_to_another(redis_layer: Any) -> None
     async with asyncio.timeout(5):
         assert (await redis_layer.receive(listener))["data"] == {"peers": ["p1"]}
     await worker.hang_up(1001)
+
+
+async def test_an_event_the_layer_cannot_carry_costs_only_itself(redis_layer: Any) -> None:
+    listener = await redis_layer.new_channel()
+    await redis_layer.group_add(consumer.room_group("r1"), listener)
+    worker = WorkerEnd()
+    await worker.introduce()
+    for number in (10**30, 7):
+        data = {"topic": "cursor", "body": number, "missed": ["p2"]}
+        await worker.send({"event": "data", "room": "r1", "peer": "p1", "data": data})
+    async with asyncio.timeout(5):
+        assert (await redis_layer.receive(listener))["data"]["body"] == 7
+    await worker.hang_up(1001)

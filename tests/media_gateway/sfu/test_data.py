@@ -210,3 +210,24 @@ def test_the_longest_message_is_taken_and_one_more_byte_is_not() -> None:
     assert parse(frame % ("a" * (MAX_MESSAGE - len(frame) + 2)))
     with pytest.raises(BadMessage):
         parse(frame % ("a" * (MAX_MESSAGE - len(frame) + 3)))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "NaN",
+        "Infinity",
+        "1e999",
+        "1" + "0" * 40,
+        str(2**53),
+        '"\\ud800"',
+        '{"\\udfff": 1}',
+        "[" * 9 + "]" * 9,
+        '{"a":' * 9 + "1" + "}" * 9,
+        "[" * 480 + "]" * 480,
+    ],
+)
+def test_what_browsers_or_the_way_to_them_cannot_carry_is_no_message(body: str) -> None:
+    with pytest.raises(BadMessage):
+        parse(f'{{"topic": "cursor", "body": {body}}}')
+    assert parse('{"topic": "cursor", "body": ' + "[" * 8 + "]" * 8 + "}")

@@ -145,6 +145,22 @@ async def test_a_room_that_was_not_taken_is_placed_again(cast: Cast, tab: Any, w
     assert placed == ["media-a"]
 
 
+async def test_a_full_room_and_a_full_server_are_told_apart(
+    cast: Cast, room: dict[str, Tab], worker: FakeWorker
+) -> None:
+    worker.refuse["peer.add"] = "overloaded"
+    with pytest.raises(Refusal) as refusal:
+        await room["Helen"].ask("media.connect")
+    assert refusal.value.error["message"] == "The media server is full; try again in a minute."
+    worker.refuse.clear()
+    await room["Helen"].ask("media.connect")
+    worker.refuse["peer.add"] = "overloaded"
+    with pytest.raises(Refusal) as refusal:
+        await room["Sam"].ask("media.connect")
+    assert refusal.value.code == "media_unavailable" and "chat works" in refusal.value.error["message"]
+    assert (await db(Session.objects.get)).node == "media-a"
+
+
 async def test_a_slow_worker_does_not_hold_up_the_chat(
     cast: Cast, room: dict[str, Tab], worker: FakeWorker, monkeypatch: pytest.MonkeyPatch
 ) -> None:

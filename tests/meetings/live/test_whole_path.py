@@ -189,6 +189,13 @@ async def test_each_sees_and_hears_the_other_and_mute_is_silence(
         received = {**IN, "participant": carl.me}
         await helen.ask("media.report", generation=1, publish=[OUT], subscribe=[received])
 
+        # Neither has a data channel: what one says goes by the socket.
+        await helen.ask("data.send", topic="reaction", body="👏")
+        said = await until(lambda: carl.seen("data.message"), "a reaction")
+        assert said == [{"from": helen.me, "topic": "reaction", "body": "👏"}] and not helen.seen(
+            "data.message"
+        )
+
         # Muted by the host: nothing of the microphone arrives, whatever the browser sends; the picture goes
         # on.
         await helen.ask("participant.mute", participant=carl.me, source="mic")
