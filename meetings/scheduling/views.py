@@ -133,6 +133,7 @@ def meeting_detail(request: HttpRequest, pk: int) -> HttpResponse:
         and not meeting.is_cancelled
         and not detail.is_live
         and meeting.ends_at > now,
+        "may_stream": detail.can(Capability.STREAM_MANAGE),
         "sees_minutes": detail.can(Capability.MINUTES_VIEW),
         "sees_recordings": detail.can(Capability.RECORDING_VIEW),
         "other_zone": not same_clock(meeting.starts_at, here, meeting.zone),

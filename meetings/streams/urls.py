@@ -1,6 +1,6 @@
 from django.urls import URLPattern, path
 
-from meetings.streams import http, whip
+from meetings.streams import http, pages, whip
 
 
 def either(route: str, view: http.View, name: str) -> list[URLPattern]:
@@ -10,5 +10,7 @@ def either(route: str, view: http.View, name: str) -> list[URLPattern]:
 
 urlpatterns = [
     *either("whip/<str:code>", whip.whip_endpoint, "whip"),
+    path("meetings/<int:pk>/streams/", pages.streams, name="streams"),
+    path("meetings/<int:pk>/streams/<int:key>/revoke/", pages.stream_key_revoke, name="stream_key_revoke"),
     *either("whip/resource/<str:ident>", whip.session_resource, "whip_resource"),
 ]

@@ -101,6 +101,14 @@ def show_menu(page: Page) -> None:
     page.locator(".user-button, [popovertarget=more-menu]").locator("visible=true").first.click()
 
 
+def make_key(page: Page) -> None:
+    """The streams of a meeting just after a key was made."""
+    page.locator("#publish .stream-new:not([open]) summary").click()
+    page.locator("input[name=publish-name]").fill("Film of the experiment")
+    page.locator("#publish .form-actions button").click()
+    page.locator(".stream-made").wait_for()
+
+
 ENTRANCE = (
     Shown("landing", "/", ""),
     Shown("sign-in", "/accounts/login/", ""),
@@ -128,6 +136,8 @@ PORTAL = (
     Shown("meeting", "meeting"),
     Shown("meeting-edit", "edit"),
     Shown("meeting-cancel", "cancel"),
+    Shown("streams", "streams"),
+    Shown("streams-made", "streams", steps=make_key),
     Shown("meeting-held", "held"),
     Shown("meeting-cancelled", "cancelled"),
     Shown("left", "left"),

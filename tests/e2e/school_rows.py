@@ -24,6 +24,8 @@ from meetings.permissions.actor import Actor
 from meetings.recordings.models import Recording
 from meetings.scheduling.models import Meeting
 from meetings.scheduling.services import AgendaDraft, Attendee, book_meeting
+from meetings.streams.keys import make_key, revoke_key
+from meetings.streams.models import StreamKey
 from portal.demo.people import CLASSES, GUEST, address
 from portal.supervisor.prepare import FIRST_ADMIN
 
@@ -65,6 +67,22 @@ def book_soon(teacher: User) -> Meeting:
     )
 
 
+def stream_keys(meeting: Meeting) -> None:
+    """Keys in every state: used, fresh, revoked."""
+    actor = Actor(user=meeting.organizer)
+    for name, source in (
+        ("Camera of the lecture hall", "camera"),
+        ("Wave tank", "screen"),
+        ("Old laptop", "camera"),
+    ):
+        made = make_key(meeting, actor=actor, name=name, direction="publish", source=source, lifetime="month")
+        if source == "screen":
+            StreamKey.objects.filter(pk=made.key.pk).update(
+                last_used_at=timezone.now() - dt.timedelta(days=2)
+            )
+    revoke_key(made.key, actor=actor)
+
+
 def unfinished_recordings(session: Session) -> dict[str, str]:
     """One being composed and one that failed; keys by state. They look claimed, so nothing touches them."""
     made = {}
@@ -97,6 +115,7 @@ def build() -> dict[str, dict[str, str]]:
     )
     admin = User.objects.get(email=FIRST_ADMIN)
     soon = book_soon(lin)
+    stream_keys(soon)
     guest = soon.invitations.get(email=GUEST[0])
     draft = Minutes.objects.get(state="draft", session__meeting__organizer=lin)
     approved = Minutes.objects.get(state="approved", session__meeting__organizer=lin)
@@ -112,6 +131,7 @@ def build() -> dict[str, dict[str, str]]:
         "meeting": soon.get_absolute_url(),
         "edit": reverse("meetings:meeting_edit", args=[soon.pk]),
         "cancel": reverse("meetings:meeting_cancel", args=[soon.pk]),
+        "streams": reverse("meetings:streams", args=[soon.pk]),
         "held": approved.session.meeting.get_absolute_url(),
         "cancelled": cancelled.get_absolute_url(),
         "room": soon.join_path,
