@@ -27,7 +27,7 @@ def script(seconds: float, burst: int, loss: float) -> list[Event]:
     events: list[Event] = []
     arrivals: list[tuple[float, int]] = []
     chance = random.Random(1)
-    number, free = 0, 0.0
+    number, free, last = 0, 0.0, 0.0
     for frame in range(int(seconds * FRAME_RATE)):
         for place in range(0, FRAME_PACKETS, burst):
             now = frame / FRAME_RATE + place * 0.001
@@ -35,10 +35,10 @@ def script(seconds: float, burst: int, loss: float) -> list[Event]:
             events.append((now, None, number & 0xFFFF, count))
             for _ in range(count):
                 free = max(free, now) + SIZE * 8 / LINE
+                last = max(last, free + DELAY + chance.random() * 0.002)
                 if chance.random() >= loss:
-                    arrivals.append((free + DELAY + chance.random() * 0.002, number))
+                    arrivals.append((last, number))
                 number += 1
-    arrivals.sort()
     recorder = twcc.Recorder()
     due = FEEDBACK
     for when, sequence in arrivals:

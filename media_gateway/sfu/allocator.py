@@ -24,6 +24,7 @@ STEADY = 0.8
 WAIT_MOST = 10.0
 PROBATION = 10.0
 """Seconds after which an up-switch was no mistake."""
+NO_LAYER = 1 << 30
 ENOUGH = 0.75
 """A picture is sharp enough at this share of the size shown."""
 
@@ -63,12 +64,12 @@ class Demand:
 class _Memory:
     """What the allocator knows of a key."""
 
-    __slots__ = ("blocked_until", "cautious_until", "layer", "raised_at", "raised_budget", "wait")
+    __slots__ = ("blocked_until", "cautious_until", "layer", "raised_at", "raised_rank", "wait")
 
     def __init__(self, layer: int) -> None:
         self.layer = layer
         self.raised_at = float("-inf")
-        self.raised_budget = 0.0
+        self.raised_rank = 0
         self.wait = STEADY
         self.blocked_until = float("-inf")
         self.cautious_until = float("-inf")
@@ -107,7 +108,7 @@ class Allocator:
             if demand.key not in memories:
                 memories[demand.key] = _Memory(min(demand.current, demand.top()))
         self._share(budget, least, used, videos, given, now)
-        self._remember(budget, demands, given, now)
+        self._remember(demands, given, now)
         return given
 
     def _least(self, budget: float, now: float) -> float:
@@ -133,7 +134,9 @@ class Allocator:
         now: float,
     ) -> None:
         memories = self._memories
-        kept = 0.0  # for those that will go up, but wait: nobody after them may take it
+        # Who waits after a mistake keeps the room it will need, and nobody who matters less gets ahead of it.
+        kept = 0.0
+        blocked = cautious = NO_LAYER
         for demand, layer in _steps(videos, memories):
             key = demand.key
             memory = memories[key]
@@ -142,19 +145,21 @@ class Allocator:
                 fits = total <= budget
             else:
                 fits = (total + kept) * ROOM <= least
-                if fits and (
-                    now < memory.blocked_until
-                    or (now < memory.cautious_until and (total + kept) * ROOM_AFTER_MISTAKE > least)
-                ):
-                    kept += total - used
-                    fits = False
+                if fits:
+                    if now < memory.blocked_until:
+                        blocked = min(blocked, layer)
+                    if now < memory.cautious_until:
+                        cautious = min(cautious, layer)
+                    if layer >= blocked or (
+                        layer >= cautious and (total + kept) * ROOM_AFTER_MISTAKE > least
+                    ):
+                        kept += total - used
+                        fits = False
             if fits:
                 given[key] = layer
                 used = total
 
-    def _remember(
-        self, budget: float, demands: Sequence[Demand], given: dict[Hashable, int], now: float
-    ) -> None:
+    def _remember(self, demands: Sequence[Demand], given: dict[Hashable, int], now: float) -> None:
         memories = self._memories
         for demand in demands:
             memory = memories.get(demand.key)
@@ -163,8 +168,8 @@ class Allocator:
             layer = given[demand.key]
             if layer > memory.layer:
                 memory.raised_at = now
-                memory.raised_budget = budget
-            elif layer < memory.layer <= demand.limit and budget < memory.raised_budget:
+                memory.raised_rank = demand.rank()
+            elif layer < memory.layer <= demand.limit and demand.rank() <= memory.raised_rank:
                 if now - memory.raised_at < PROBATION:
                     memory.blocked_until = now + memory.wait
                     memory.cautious_until = now + CAUTION

@@ -3,11 +3,12 @@
 **Audio** follows the E-model of ITU-T G.107 with all its defaults, R = 93.2 - Id - Ie,eff, where
 
 - Id is the delay impairment in the approximation of Cole and Rosenbluth ("Voice over IP performance
-monitoring", 2001): 0.024 d, and 0.11 (d - 177.3) more beyond 177.3 ms; d is half the round trip, plus twice
-the jitter (what a jitter buffer holds), plus 40 ms for frames, coder and sound card; - Ie,eff = Ie + (95 -
-Ie) P / (P + Bpl) (G.107, 7.5, random loss) with Ie = 0 and Bpl = 25.1, which G.113 gives for G.711 with
-concealment and which Opus does not fall below. P, in percent, is what really had to be concealed, when the
-browser tells, as FEC and resending repair much of what the network loses; otherwise the network's loss.
+  monitoring", 2001): 0.024 d, and 0.11 (d - 177.3) more beyond 177.3 ms; d is half the round trip, plus twice
+  the jitter (what a jitter buffer holds), plus 40 ms for frames, coder and sound card;
+- Ie,eff = Ie + (95 - Ie) P / (P + Bpl) (G.107, 7.5, random loss). Nothing is published for Opus; taken are
+  Ie = 0 and Bpl = 25.1, those of G.711 with concealment (G.113, appendix I). P, in percent, is what had to be
+  concealed, when the browser tells, as FEC and resending repair much of what the network loses; else it is
+  the network's loss.
 
 R becomes a mean opinion score by G.107 Annex B, and 1 to 4.41, which is all that R = 93.2 can reach, becomes
 1 to 5.

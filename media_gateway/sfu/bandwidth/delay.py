@@ -5,15 +5,17 @@ regression form) and the detector with an adaptive threshold of section 5.4. Con
 a window of 20 samples, gain 4, threshold 12.5 kept between 6 and 600, gains 0.0087 up and
 0.039 down a millisecond.
 
-Two things differ from the draft. Delay is taken of the *first* packet of a burst: what is sent at once waits
-for itself, and a big frame would look like a queue. And the detector runs once a feedback, not once a sample,
-because nobody acts in between.
+Three things differ from the draft. Delay is taken of the *first* packet of a burst: what is sent at once
+waits for itself, and a big frame would look like a queue. What a line with the capacity believed in would
+delay a packet anyhow, behind a key frame for instance, is taken off: only what shows that it has less
+remains. And the detector runs once a feedback, not once a sample, because nobody acts in between.
 """
 
 from collections import deque
 from operator import mul
 
 WINDOW = 20
+WINDOW_MS = 2_000.0
 SMOOTHING, SMOOTHING_MOST = 6.0, 0.2
 """Weight of a sample for each second since the one before, and at most: frames sent whole are few samples."""
 GAIN = 4.0
@@ -21,6 +23,9 @@ FULL = 60
 """Samples from which on the trend counts fully."""
 SPACING = 0.005
 """Seconds between the sending of two samples at least: bursts count once."""
+OWN_DRAIN, OWN_MOST = 1.1, 60.0
+"""What was sent just before a sample delays it on any line: as much as one with this many times the target
+would delay it, but so many ms at most, is put down to that."""
 OVERUSE_MS = 10.0
 THRESHOLD, THRESHOLD_MIN, THRESHOLD_MAX = 12.5, 6.0, 600.0
 ADAPT_UP, ADAPT_DOWN = 0.0087, 0.039
@@ -50,6 +55,9 @@ class DelayDetector:
         "_over_count",
         "_over_ms",
         "_trend",
+        "backlog",
+        "backlog_at",
+        "behind",
         "count",
         "delays",
         "offset",
@@ -72,9 +80,11 @@ class DelayDetector:
         self.delays: deque[float] = deque(maxlen=WINDOW)
         self.smoothed = 0.0
         self.sampled = -1e9
+        self.backlog = 0.0
+        self.backlog_at = 0.0
         self.count = 0
         self.state = NORMAL
-        self.queue = 0.0
+        self.queue = self.behind = 0.0
         self._trend = 0.0
         self._last = 0.0
         self._over_ms = 0.0
@@ -84,14 +94,20 @@ class DelayDetector:
         self._calm_least = float("inf")
         self._calm_since = 0.0
 
-    def update(self, samples: int, raw: float) -> str:
-        """The state after `samples` (1 or more) new entries; `raw` (ms) is the last one's delay."""
+    def update(self, samples: int, raw: float, excess: float) -> str:
+        """The state after `samples` (1 or more) new entries.
+
+        `raw` is the last one's delay, `excess` what of it is not due to what was sent just before (ms).
+        """
         times, delays = self.times, self.delays
         now = times[-1]
-        self._follow_base(now, delays[-1], raw)
+        self._follow_base(now, delays[-1], raw, excess)
         self.count += samples
         elapsed = now - self._last
         self._last = now
+        while now - times[0] > WINDOW_MS:
+            times.popleft()
+            delays.popleft()
         n = len(times)
         if n < 4:
             return self.state
@@ -123,7 +139,7 @@ class DelayDetector:
             self.threshold = min(max(threshold, THRESHOLD_MIN), THRESHOLD_MAX)
         return self.state
 
-    def _follow_base(self, now: float, delay: float, raw: float) -> None:
+    def _follow_base(self, now: float, delay: float, raw: float, excess: float) -> None:
         if delay < self._base_next:
             self._base_next = delay
             if delay < self._base:
@@ -138,3 +154,4 @@ class DelayDetector:
             self._calm_since, self._calm_least = now, delay
         # No jitter passes for a queue, as the smoothed delay is below its peaks; and its end is seen at once.
         self.queue = max(0.0, min(delay, raw) - self._base)
+        self.behind = max(0.0, excess - self._base)

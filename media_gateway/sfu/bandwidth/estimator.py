@@ -5,6 +5,8 @@ from collections import deque
 from media_gateway.sfu.bandwidth.delay import (
     NORMAL,
     OVERUSE,
+    OWN_DRAIN,
+    OWN_MOST,
     SMOOTHING,
     SMOOTHING_MOST,
     SPACING,
@@ -153,12 +155,18 @@ class BandwidthEstimator:
         sampled, smoothed = delay.sampled, delay.smoothed
         shift = zero - delay.offset
         times, delays = delay.times, delay.delays
+        backlog, backlog_at = delay.backlog, delay.backlog_at
+        drain = OWN_DRAIN * self._rate.target / 8000.0  # bytes a millisecond
         samples = packets = lost = rank = counted = 0
         received = self._received
         head = arrival = 0
-        raw = 0.0
+        raw = excess = 0.0
         got_at = when
         while at < total:
+            backlog -= (when - backlog_at) * 1000.0 * drain
+            backlog_at = when
+            if backlog < 0.0:
+                backlog = 0.0
             end = at + count
             if end > total:
                 runs[0] = (first + total - at & 0xFFFF, end - total, size, when, probe)
@@ -186,11 +194,17 @@ class BandwidthEstimator:
                     sampled = when
                     stamp = head * 0.25
                     raw = stamp + shift - when * 1000.0
+                    own = backlog / drain
+                    excess = raw - (own if own < OWN_MOST else OWN_MOST)
                     if times:
+                        if excess < smoothed:
+                            excess = smoothed if smoothed < raw else raw
                         weight = SMOOTHING * apart
-                        smoothed += (weight if weight < SMOOTHING_MOST else SMOOTHING_MOST) * (raw - smoothed)
+                        smoothed += (weight if weight < SMOOTHING_MOST else SMOOTHING_MOST) * (
+                            excess - smoothed
+                        )
                     else:
-                        smoothed = raw
+                        smoothed = excess
                     times.append(stamp + zero)
                     delays.append(smoothed)
                     samples += 1
@@ -199,18 +213,20 @@ class BandwidthEstimator:
                     probe, received, end - at, got, size, when, zero + head * 0.25, zero + arrival * 0.25
                 )
             received += got * size
+            backlog += (end - at) * size
             if not runs:
                 break
             first, count, size, when, probe = runs[0]
             at = first - base & 0xFFFF
 
         delay.sampled, delay.smoothed = sampled, smoothed
+        delay.backlog, delay.backlog_at = backlog, backlog_at
         arrived, self._received = received - self._received, received
         if gap:
             self._throughput.skip(zero + arrival * 0.25)
             arrived = 0
         self.feedbacks += 1
-        self._conclude(packets, lost, arrived, samples, raw, zero + arrival * 0.25, now - got_at, now)
+        self._conclude(packets, lost, arrived, samples, raw, excess, zero + arrival * 0.25, now - got_at, now)
 
     def report(self, fraction_lost: float, round_trip: float | None, now: float) -> None:
         """Use a receiver report (RFC 3550): its round trip, and without feedback its losses (0..1)."""
@@ -324,6 +340,7 @@ class BandwidthEstimator:
         arrived: int,
         samples: int,
         raw: float,
+        excess: float,
         arrival: float,
         trip: float,
         now: float,
@@ -348,7 +365,7 @@ class BandwidthEstimator:
             self.acknowledged = throughput.rate
         before = rate.target
         if samples:
-            self.state = state = self._delay.update(samples, raw)
+            self.state = state = self._delay.update(samples, raw, excess)
             if state == OVERUSE:
                 self._overused_at = now
             rate.update(
@@ -356,12 +373,13 @@ class BandwidthEstimator:
                 throughput.rate,
                 throughput.latest,
                 self._delay.queue,
+                self._delay.behind,
                 self.round_trip or UNKNOWN_ROUND_TRIP,
                 now,
             )
             if rate.target < before:
                 prober.dropped(before, rate.target, now)
-        if prober.outstanding and (shown := prober.outcome(now)):
+        if prober.outstanding and (shown := prober.outcome(now, self._lossy.inherent)):
             rate.raise_to(shown)
         self.estimate = rate.estimate
         self._judge_loss(packets, lost, now)

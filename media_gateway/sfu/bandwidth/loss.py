@@ -16,6 +16,8 @@ HELD = 0.05
 WEIGHT = 0.4
 EXPERIMENT = 0.88
 """A cut to this share of the packets must have helped."""
+VAIN = 6
+"""So many cuts without sending less: it is audio alone, and what it loses is not its own fault."""
 WORSE = 0.05
 """When more is lost after a cut than before it, the line itself has changed: the experiment starts again."""
 DECAY = 0.01
@@ -27,6 +29,7 @@ class LossControl:
 
     __slots__ = (
         "_before",
+        "_cuts",
         "_lost",
         "_offered",
         "_received",
@@ -46,6 +49,7 @@ class LossControl:
         self._offered = 0.0
         """Packets a second before the first cut of an experiment, 0 when there is none, and what was lost."""
         self._before = 0.0
+        self._cuts = 0
 
     @property
     def excess(self) -> float:
@@ -85,18 +89,20 @@ class LossControl:
     def _judge(self, share: float, offered: float) -> float:
         if share < self.inherent:
             self.inherent += 0.1 * (share - self.inherent)
+        if self._offered and offered < EXPERIMENT * self._offered:
+            full = max(0.0, 1.0 - (1.0 - self._before) * self._offered / offered)
+            if (self._before + full) / 2 < share <= self._before + WORSE:
+                self.inherent = max(self.inherent, min(share, self._before))
+            self._offered = 0.0
+            self._cuts = 0
+        elif self._cuts >= VAIN:
+            self.inherent = max(self.inherent, self.smoothed)
+            self._offered = 0.0
+            self._cuts = 0
         loss = min(share, self.smoothed)
         if loss - self.inherent <= TOLERATED:
-            if share - self.inherent < HELD:
-                self._offered = 0.0
             return 1.0
         if not self._offered or share > self._before + WORSE:
-            self._offered, self._before = offered, share
-        elif offered < EXPERIMENT * self._offered:
-            full = max(0.0, 1.0 - (1.0 - self._before) * self._offered / offered)
-            if share > (self._before + full) / 2:
-                self.inherent = share
-                self._offered = 0.0
-                return 1.0
-            self._offered, self._before = offered, share
+            self._offered, self._before, self._cuts = offered, share, 0
+        self._cuts += 1
         return 1.0 - 0.5 * (loss - self.inherent)

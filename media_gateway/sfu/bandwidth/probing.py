@@ -12,15 +12,19 @@ FIRST_SCALES = (3.0, 6.0)
 SCALE = 2.0
 CONFIRMED = 0.7
 """A probe that shows this share of its rate is followed by the next step at once."""
-DURATION = 0.02
+DURATION = 0.025
 """Seconds a probe takes: enough packets to measure, too few to disturb."""
-PACKETS, PACKET_BYTES = 5, 1200
+PACKETS, PACKET_BYTES = 8, 1200
 RECEIVED = 0.8
 """Share of a probe's packets without which it says nothing."""
 SATURATED = 0.9
 USABLE = 0.95
 """Share of a measured capacity that is believed."""
 INTERVAL, INTERVAL_MAX, INTERVAL_GROWTH = 1.5, 4.0, 1.3
+PROGRESS, PROGRESS_INTERVAL = 1.15, 0.4
+STRETCH = 2.0
+"""A probe that shows less than it tried, but more than the estimate by the first factor, is soon followed by
+another that takes longer: it may have been jitter."""
 TIMEOUT = 1.0
 DROP = 0.66
 AIM = 0.85
@@ -50,6 +54,7 @@ class Prober:
         "_before",
         "_chain",
         "_due",
+        "_estimate",
         "_first_arrival",
         "_first_bytes",
         "_first_sent",
@@ -60,19 +65,23 @@ class Prober:
         "_last_bytes",
         "_last_sent",
         "_last_total",
-        "_outstanding",
         "_received",
         "_resolved",
         "_scales",
         "_sent_at",
+        "_stretch",
         "confirmed",
         "failed",
+        "outstanding",
     )
 
     def __init__(self, now: float) -> None:
         self._id = 0
-        self._outstanding: Probe | None = None
+        self.outstanding: Probe | None = None
+        """The probe whose outcome is awaited."""
         self._sent_at = 0.0
+        self._estimate = 0.0
+        self._stretch = 1.0
         self._scales = list(FIRST_SCALES)
         self._chain = False
         self._before = 0.0
@@ -87,11 +96,6 @@ class Prober:
         self._first_total = self._last_total = self._first_bytes = self._last_bytes = 0
         self._first_sent = self._last_sent = self._first_arrival = self._last_arrival = 0.0
 
-    @property
-    def outstanding(self) -> int:
-        """The id of the probe whose outcome is awaited, or 0."""
-        return self._outstanding.id if self._outstanding else 0
-
     def dropped(self, before: float, after: float, now: float) -> None:
         """The estimate was lowered; probe for the old one soon, when it was a big drop."""
         self._chain = False
@@ -104,13 +108,13 @@ class Prober:
     def recover(self, before: float, now: float) -> None:
         """The line is back after silence: find out at once whether it carries what it did."""
         self._before = before
-        self._outstanding = None
+        self.outstanding = None
         self._interval = INTERVAL
         self._due = now
 
     def next(self, now: float, wanted: float, estimate: float, maximum: float, calm: bool) -> Probe | None:
         """The probe to send now, or None."""
-        if self._outstanding is not None:
+        if self.outstanding is not None:
             if now - self._sent_at < TIMEOUT:
                 return None
             self._fail(now)
@@ -127,12 +131,14 @@ class Prober:
             self._before = 0.0
         self._chain = False
         rate = min(rate, NEED * need, maximum)
-        size = rate * DURATION / 8
+        size = self._stretch * rate * DURATION / 8
+        self._stretch = 1.0
         packets = max(PACKETS, -int(-size // PACKET_BYTES))
         self._id += 1
         self._clear()
+        self._estimate = estimate
         self._sent_at = now
-        self._outstanding = probe = Probe(self._id, rate, packets, int(size), now + 10 * DURATION)
+        self.outstanding = probe = Probe(self._id, rate, packets, int(size), now + 10 * DURATION)
         return probe
 
     def acknowledged(
@@ -150,7 +156,7 @@ class Prober:
 
         `total` is how many bytes, of whatever, came before this run.
         """
-        probe = self._outstanding
+        probe = self.outstanding
         if probe is None or probe.id != identity:
             return
         self._resolved += count
@@ -164,22 +170,25 @@ class Prober:
         self._last_sent = sent
         self._last_arrival = max(self._last_arrival, last)
 
-    def outcome(self, now: float) -> float:
-        """The bit rate that the awaited probe has shown, once; else 0."""
-        probe = self._outstanding
+    def outcome(self, now: float, loss: float) -> float:
+        """What the awaited probe has shown (bit/s), once; else 0. `loss` is what the line loses anyhow."""
+        probe = self.outstanding
         if probe is None or self._resolved < probe.packets:
             return 0.0
-        if self._received < RECEIVED * probe.packets:
+        if self._received < RECEIVED * (1.0 - loss) * probe.packets:
             self._fail(now)
             return 0.0
         rate = self._measure(probe)
-        self._outstanding = None
+        self.outstanding = None
         if rate >= CONFIRMED * probe.bitrate:
             self.confirmed += 1
             self._chain = True
             self._interval = INTERVAL
         else:
             self._miss(now)
+            if rate > PROGRESS * self._estimate:
+                self._due = now + PROGRESS_INTERVAL
+                self._stretch = STRETCH
         return rate
 
     def _measure(self, probe: Probe) -> float:
@@ -196,7 +205,7 @@ class Prober:
         return USABLE * arrived if arrived < SATURATED * offered else min(arrived, offered)
 
     def _fail(self, now: float) -> None:
-        self._outstanding = None
+        self.outstanding = None
         self._miss(now)
 
     def _miss(self, now: float) -> None:

@@ -10,6 +10,7 @@ and growth needs evidence, so a rate that nobody uses stays where it is.
 from math import sqrt
 
 from media_gateway.sfu.bandwidth.delay import NORMAL, OVERUSE
+from media_gateway.sfu.bandwidth.throughput import WINDOW_MS
 
 BETA = 0.85
 GROWTH = 0.08
@@ -17,8 +18,10 @@ EVIDENCE = 1.3
 """The estimate grows by itself to this many times what arrives; further only by a probe."""
 EVIDENCE_OFFSET = 20_000.0
 PACKET_BITS = 9_600.0
+BUSY = 0.75
+"""Share of the estimate that must arrive for it to be what the line can do."""
 QUEUE_MS = 40.0
-"""A smoothed queueing delay that is no jitter."""
+"""A queueing delay that is no jitter. When little is sent, only `DRAIN_MS` is not: there are key frames."""
 PASSES = 1.05
 """An alarm without a queue never lowers below this many times what arrives: jitter is no congestion."""
 DRAIN_MS = 120.0
@@ -55,13 +58,20 @@ class RateControl:
         self._drain_until = 0.0
 
     def update(
-        self, state: str, delivered: float, latest: float, queue: float, round_trip: float, now: float
+        self,
+        state: str,
+        delivered: float,
+        latest: float,
+        queue: float,
+        behind: float,
+        round_trip: float,
+        now: float,
     ) -> None:
-        """After each feedback. Rates in bit/s, `queue` in ms, `round_trip` and `now` in s."""
+        """After each feedback. Rates in bit/s, `queue` and `behind` in ms, `round_trip` and `now` in s."""
         elapsed = min(now - self._updated, 1.0)
         self._updated = now
         if state == OVERUSE:
-            self._decrease(delivered, latest, queue, round_trip, now)
+            self._decrease(delivered, latest, queue, behind, round_trip, now)
         elif self._drain_until:
             self._drain(queue, now)
         elif state == NORMAL:
@@ -95,21 +105,26 @@ class RateControl:
             grown = target * (1.0 + GROWTH) ** elapsed
         self.target = self.estimate = min(grown, ceiling)
 
-    def _decrease(self, delivered: float, latest: float, queue: float, round_trip: float, now: float) -> None:
+    def _decrease(
+        self, delivered: float, latest: float, queue: float, behind: float, round_trip: float, now: float
+    ) -> None:
+        deep = behind >= DRAIN_MS
+        full = delivered > 0 and (deep or (queue >= QUEUE_MS and delivered > BUSY * self.target))
         wait = min(max(round_trip, 0.1), 0.25)
-        if now - self._decreased < wait and delivered > 0.5 * self.target:
+        if now - self._decreased < wait and not (full and delivered < 0.5 * self.target):
             return
         self._decreased = now
-        arrives = min(delivered, latest)
+        # While there was a queue, what arrived is what the line can do; before that it is only what was sent.
+        arrives = min(delivered, latest) if behind >= WINDOW_MS else max(delivered, latest)
         lowered = BETA * arrives
-        if queue < QUEUE_MS or not arrives:
-            lowered = max(lowered, BETA * self.target, PASSES * min(delivered, latest))
-        else:
+        if full:
             self._learn(arrives)
+        else:
+            lowered = max(lowered, BETA * self.target, PASSES * min(delivered, latest))
         if lowered < self.target:
             self.target = max(self.minimum, lowered)
         self.estimate = self.target
-        if queue > DRAIN_MS:
+        if deep:
             self._drain_until = now + DRAIN_LIMIT
             self.estimate = max(self.minimum, DRAIN_FACTOR * self.target)
 

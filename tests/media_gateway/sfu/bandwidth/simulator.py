@@ -107,6 +107,10 @@ class World:
         size += self.rest
         packets = int(size // PACKET)
         self.rest = size - packets * PACKET
+        self.hand_over(packets)
+
+    def hand_over(self, packets: int) -> None:
+        """Send a frame, at once or paced."""
         if not packets:
             return
         idle = not self.backlog
