@@ -19,6 +19,8 @@ LEARNING = 1.5
 """Seconds from the first packet on for which that is assumed."""
 NEVER_TELLS = 20_000_000.0
 """bit/s for a subscriber that gives no feedback at all."""
+UNAFFORDABLE = 1e12
+"""bit/s of a layer that its sender leaves out."""
 TOP = 99
 """As a limit: every layer there is."""
 
@@ -112,8 +114,15 @@ class Allocation:
             else:
                 width, height, priority = shown
                 limit = limit_for(width, height, [(layer.width, layer.height) for layer in layers])
+        latest = max(layer.last_at for layer in layers)
+        left_out = [layer.left_out(latest, now) for layer in layers]
+        while limit > 0 and left_out[limit]:
+            limit -= 1
         nominal = NOMINAL.get(len(layers), NOMINAL[3])[: len(layers)]
-        rates = tuple(layer.bitrate if layer.flowing(now) else 0.0 for layer in layers)
+        rates = tuple(
+            UNAFFORDABLE if out else layer.bitrate if layer.flowing(now) else 0.0
+            for layer, out in zip(layers, left_out, strict=True)
+        )
         place = down.layer or down.target
         return Demand(
             key=number,

@@ -23,6 +23,12 @@ KEYFRAME_BACKOFF = 4.0
 """Longest pause between requests that bring nothing."""
 CACHE_AGE = 3.0
 CACHE_PACKETS = {"audio": 128, "video": 1024}
+BREAK = 0.35
+"""Seconds by which a layer may be behind the others before it counts as left out by the sender."""
+GRACE = 1.5
+"""Seconds that a sender has to begin with a layer that it is asked for."""
+TRUSTED_AFTER = 1.0
+"""Seconds for which a layer that was left out must come again before anybody is given it."""
 FLOWING_WITHIN = 1.0
 """Seconds since the last packet within which a layer counts as being sent."""
 
@@ -60,6 +66,10 @@ class Layer:
         self.last_timestamp = 0
         self.last_raw = 0
         self.last_at = 0.0
+        self.asked_at = time.monotonic()
+        self.came_at = 0.0
+        """when it began to come again after a break"""
+        self.left = False
         self.last_picture: tuple[int, int, int, int] | None = None
         self.gated = source.codec.starts_keyframe is not None
         self.withheld = 0
@@ -88,6 +98,17 @@ class Layer:
     def flowing(self, now: float) -> bool:
         """Whether packets come."""
         return now - self.last_at < FLOWING_WITHIN
+
+    def left_out(self, latest: float, now: float) -> bool:
+        """Whether the sender cannot afford it: asked for, but not coming while others are (`latest`).
+
+        Browsers drop their upper layers when bandwidth or processor do not suffice.
+        """
+        if latest - self.last_at > BREAK:
+            self.left = self.active and now - self.asked_at > GRACE
+        elif self.left and now - self.came_at > TRUSTED_AFTER:
+            self.left = False
+        return self.left
 
     # -- incoming ------------------------------------------------------------
 
@@ -136,6 +157,8 @@ class Layer:
         if starts:
             self._keyframe(index, out_timestamp, picture, payload, now)
         if index >= self.next_index:
+            if now - self.last_at > BREAK:
+                self.came_at = now
             self.next_index = index + 1
             self.last_timestamp, self.last_raw, self.last_at = out_timestamp, timestamp, now
             if picture is not None:
@@ -196,9 +219,11 @@ class Layer:
         self.shift = None
         self.clock_shift = None
         self.gated = self.codec.starts_keyframe is not None
+        self.asked_at = time.monotonic()
 
     def resume(self) -> None:
         """After a pause: go on without a hole, with a key frame."""
+        self.asked_at = time.monotonic()
         self.shift = None
         self.gated = self.codec.starts_keyframe is not None
 

@@ -192,6 +192,7 @@ class Source:
         layer.unwanted_since = None
         if not layer.active:
             layer.active = True
+            layer.asked_at = time.monotonic()
             self._announce_active()
 
     def _choose_active(self, now: float) -> None:

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from media_gateway.sfu import rtp
+from media_gateway.sfu.allocation import Allocation
 from media_gateway.sfu.downtrack import DownTrack
 from media_gateway.sfu.recorder_feed import RecorderFeed
 
@@ -191,6 +192,68 @@ def test_layers_that_nobody_watches_are_switched_off_at_the_sender() -> None:
     assert world.active[-1] == {"q": True, "h": False, "f": False}
     down.aim(world.source.layer("f"))
     assert world.active[-1] == {"q": True, "h": False, "f": True}, "wanted again at once"
+
+
+def watched(world: World, down: DownTrack) -> Allocation:
+    """A subscriber whose line carries everything."""
+    allocation = Allocation(down.sender, {1: down}, lambda tracks: None)
+    for layer in world.source.layers:
+        layer.asked_at = world.now
+    return allocation
+
+
+def play(world: World, allocation: Allocation, seconds: float, *rids: str) -> None:
+    """The sender sends these layers, with the key frames it is asked for."""
+    for _ in range(round(seconds * 25)):
+        for rid in rids:
+            layer = world.source.layer(rid)
+            world.frame(rid, key=bool(layer.waiting) or layer.gated)
+        world.pass_time(0.04)
+        if allocation.due(world.now):
+            allocation.run(world.now)
+
+
+def test_a_layer_that_the_sender_leaves_out_is_left_at_once_and_taken_again_when_it_lasts() -> None:
+    world = World(rids=RIDS)
+    down = world.subscriber()
+    allocation = watched(world, down)
+    play(world, allocation, 3, *RIDS)
+    assert down.layer is world.source.layer("f")
+    play(world, allocation, 0.8, "q", "h")
+    assert down.layer is world.source.layer("h")
+    play(world, allocation, 0.8, "q")
+    assert down.layer is world.source.layer("q")
+    play(world, allocation, 0.8, *RIDS)
+    assert down.layer is world.source.layer("q"), "it may go away again"
+    play(world, allocation, 1.0, *RIDS)
+    assert down.layer is world.source.layer("f")
+    unbroken(world, down)
+
+
+def test_a_layer_between_may_be_the_one_left_out() -> None:
+    world = World(rids=RIDS)
+    down = world.subscriber()
+    allocation = watched(world, down)
+    play(world, allocation, 3, *RIDS)
+    down.sender.estimator.estimate = 500_000.0
+    allocation.has_feedback, down.sender.estimator.feedbacks = True, 1
+    world.source.layer("h").bitrate = world.source.layer("f").bitrate = 400_000.0
+    play(world, allocation, 2, "q", "f")
+    assert down.layer is not world.source.layer("h")
+
+
+def test_a_layer_just_asked_for_has_time_to_come_and_a_still_source_is_no_fault() -> None:
+    world = World(rids=RIDS)
+    down = world.subscriber()
+    allocation = watched(world, down)
+    play(world, allocation, 2, *RIDS)
+    world.source.layer("f").asked_at = world.now
+    play(world, allocation, 1.0, "q", "h")
+    assert down.layer is world.source.layer("f")
+    world.source.layer("f").asked_at = world.now - 10
+    play(world, allocation, 0.5, *RIDS)
+    play(world, allocation, 5.0)
+    assert down.layer is world.source.layer("f"), "nothing else comes either"
 
 
 def test_a_recorder_gets_the_best_layer_as_one_stream() -> None:

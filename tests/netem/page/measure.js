@@ -134,7 +134,7 @@ function watchSender(pc) {
   pc.addEventListener("connectionstatechange", () => measured.states.push([now(), pc.connectionState]));
   setInterval(async () => {
     const report = [...(await pc.getStats()).values()];
-    const pair = report.find((stat) => stat.type === "candidate-pair" && stat.nominated);
+    const pair = report.find((stat) => stat.type === "candidate-pair" && stat.availableOutgoingBitrate);
     const layers = report.filter((stat) => stat.type === "outbound-rtp" && stat.kind === "video");
     const sound = report.find((stat) => stat.type === "outbound-rtp" && stat.kind === "audio");
     measured.sender.push({
