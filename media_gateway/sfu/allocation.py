@@ -118,7 +118,7 @@ class Allocation:
         left_out = [layer.left_out(latest, now) for layer in layers]
         while limit > 0 and left_out[limit]:
             limit -= 1
-        nominal = NOMINAL.get(len(layers), NOMINAL[3])[: len(layers)]
+        nominal = NOMINAL.get(len(layers)) or (*NOMINAL[3], *NOMINAL[3][-1:] * (len(layers) - 3))
         rates = tuple(
             UNAFFORDABLE if out else layer.bitrate if layer.flowing(now) else 0.0
             for layer, out in zip(layers, left_out, strict=True)

@@ -16,19 +16,43 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from media_gateway.sfu import stun
+from media_gateway.sfu import dependency, stun
 from media_gateway.sfu.allowance import Allowance
 from media_gateway.sfu.client import MediaClient
+from media_gateway.sfu.codecs import AV1, H264, OPUS, RED, VP8, VP9, Codec
 from media_gateway.sfu.endpoint import Endpoint
 from media_gateway.sfu.udp import Address, Slot
-from tests.media_gateway.sfu.mutations import damaged, hostile_rtcp, hostile_rtp
-from tests.media_gateway.sfu.support import Harness, RawPeer, Sender, until
+from tests.media_gateway.sfu.captured import packets
+from tests.media_gateway.sfu.mutations import damaged, hostile_layer, hostile_rtcp, hostile_rtp
+from tests.media_gateway.sfu.support import DELTA_FRAME, KEY_FRAME, Harness, RawPeer, Sender, until
 
 BATCH = 32
 """Datagrams between two turns of the event loop; as many as a busy wake-up brings."""
 RENEW = 4000
 """Datagrams after which the hostile people's connections are replaced."""
 ADDRESSES = 64
+PICTURES: tuple[tuple[Codec, str, tuple[str, ...]], ...] = (
+    (VP8, "", ()), (VP8, "", ("q", "h", "f")), (H264, "h264", ()), (VP9, "vp9", ()),
+    (VP9, "vp9_l3t3_key", ()), (AV1, "av1", ()), (AV1, "av1_l3t3_key", ()),
+)  # fmt: skip
+"""What Ann's camera sends, in turn: codec, captured stream, simulcast layers."""
+
+
+class OddClient(MediaClient):
+    """Offers the dependency descriptor, and sound as RED too."""
+
+    def offer(self, *, name_ssrcs: bool = True, setup: str = "actpass") -> str:
+        text = super().offer(name_ssrcs=name_ssrcs, setup=setup)
+        opus, red = OPUS.payload_type, RED.payload_type
+        text = text.replace(f"SAVPF {opus}\r\n", f"SAVPF {red} {opus}\r\n")
+        lines = f"a=rtpmap:{red} red/48000/2\r\na=fmtp:{red} {opus}/{opus}\r\n"
+        text = text.replace(f"a=rtpmap:{opus} ", lines + f"a=rtpmap:{opus} ")
+        for track in self.tracks:
+            codec, line = track.codec, f"a=rtpmap:{track.codec.payload_type} {track.codec.rtpmap}\r\n"
+            more = f"a=extmap:5 {dependency.URI}\r\n" if codec.kind == "video" else ""
+            more += f"a=fmtp:{codec.payload_type} {codec.fmtp}\r\n" if codec.fmtp else ""
+            text = text.replace(line, line + more)
+        return text
 
 
 class OtherRoom(Harness):
@@ -80,6 +104,9 @@ class Fuzzer:
         self.samples: list[bytes] = []
         self.hellos: list[bytes] = []
         self.sequence = 0
+        self.at = 0
+        self.rids: dict[int, bytes] = {}
+        self.seeds: list[tuple[bytes, bytes]] = []
         self.generation = 1
         self.ann: RawPeer
         self.bob: RawPeer
@@ -127,15 +154,24 @@ class Fuzzer:
         self._keep_samples(self.ann.subscriber)
         for peer in (self.bob, self.ann):
             await peer.join()
-        self.ann.publisher = MediaClient(self.ann.subscriber.identity)
-        self._keep_samples(self.ann.publisher)
-        client = await self.ann.publish("mic", "camera")
-        sound, picture = Sender(client, client.tracks[0]), Sender(client, client.tracks[1])
+        codec, captured, rids = PICTURES[self.generation % len(PICTURES)]
+        client = self.ann.publisher = OddClient(self.ann.subscriber.identity)
+        self._keep_samples(client)
+        client.add_track("mic")
+        camera = client.add_track("camera", rids)
+        camera.codec = codec
+        self.rids = {ssrc: rid.encode() for rid, ssrc in camera.layers.items()}
+        self.seeds = [(b"", KEY_FRAME), (b"", DELTA_FRAME)]
+        if captured:
+            self.seeds = [(packet["descriptor"], packet["payload"]) for packet in packets(captured)]
+        self.at = 0
+        await self.ann.publish()
+        sound, picture = Sender(client, client.tracks[0]), Sender(client, camera)
         await until(lambda: {"ann mic", "ann camera"} <= set(self.bob.names.values()), 20)
         for number in range(20):
             sound.send(b"sound", level=30)
             picture.frame(number == 0, number)
-        await until(lambda: len(self.bob.got("ann camera")) >= 10, 20)
+        await until(lambda: len(self.bob.got("ann mic")) >= 10, 20)
         for name in ("ann", "bob"):
             found = self.harness.gateway._rooms["room"].peers[name]
             for connection in (found.subscribe, found.publish):
@@ -244,9 +280,24 @@ class Fuzzer:
         assert client is not None
         ssrcs = [track.ssrc for track in client.tracks] * 4 + list(range(1, 40))
         ssrcs += [track.rtx_ssrc for track in client.tracks if track.rtx_ssrc is not None] * 4
-        types = [track.codec.payload_type for track in client.tracks] + [97]
+        types = [track.codec.payload_type for track in client.tracks] + [RED.payload_type]
+        types += [track.codec.rtx_payload_type for track in client.tracks if track.codec.rtx_payload_type]
         self.sequence += self.rng.choice((1, 1, 1, 2, 50, 3000))
         return self._protected(client, hostile_rtp(self.rng, self.sequence, ssrcs, types), rtcp_packet=False)
+
+    def layers_of_ann(self) -> tuple[bytes, Address]:
+        """What her camera would send, in order, nearly whole."""
+        client = self.ann.publisher
+        assert client is not None
+        camera = client.tracks[1]
+        ssrc = self.rng.choice([*self.rids, camera.ssrc]) if self.rids else camera.ssrc
+        self.sequence += 1
+        self.at = (self.at + 1) % len(self.seeds)
+        packet = hostile_layer(
+            self.rng, self.sequence, ssrc, camera.codec.payload_type, self.rids.get(ssrc, b""),
+            self.seeds[self.at],
+        )  # fmt: skip
+        return self._protected(client, packet, rtcp_packet=False)
 
     def _protected(self, client: MediaClient, packet: bytes, *, rtcp_packet: bool) -> tuple[bytes, Address]:
         context = client._srtp_out
@@ -261,8 +312,9 @@ class Fuzzer:
         makers: list[Callable[[], tuple[bytes, Address]]] = [
             self.damaged_from_strangers, self.damaged_from_peers, self.noise, self.forged_stun,
             self.signed_stun, self.handshake, self.rtcp_of_bob, self.rtcp_of_ann, self.rtp_of_ann,
+            self.layers_of_ann,
         ]  # fmt: skip
-        weights = [8, 8, 2, 1, 1, 2, 4, 2, 6]
+        weights = [8, 8, 2, 1, 1, 2, 4, 2, 4, 6]
         talking = asyncio.create_task(self.talk())
         started = time.monotonic()
         while figures.count < count:

@@ -163,3 +163,31 @@ def _elements(rng: random.Random) -> bytes:
         ident, length = rng.randrange(16), rng.randrange(16)
         data += bytes((ident << 4 | length,)) + rng.randbytes(rng.choice((length + 1, length, 0)))
     return data + bytes(-len(data) & 3)
+
+
+def hostile_layer(
+    rng: random.Random, sequence: int, ssrc: int, payload_type: int, rid: bytes, seed: tuple[bytes, bytes]
+) -> bytes:
+    """A packet of a captured stream, (descriptor, payload), as good as whole: one to three bytes differ.
+
+    Extension ids: 3 transport number, 4 mid, 5 dependency descriptor, 10 rid.
+    """
+    descriptor, payload = bytearray(seed[0]), bytearray(seed[1])
+    for _ in range(rng.randrange(1, 4)):
+        part = descriptor if descriptor and rng.randrange(2) else payload
+        if part:
+            # Most of what is told stands at the beginning.
+            part[rng.randrange(min(len(part), 1 + rng.randrange(40)))] = rng.randrange(256)
+    if rng.randrange(10) == 0:
+        del payload[rng.randrange(len(payload) + 1) :]
+    elements = bytes((3, 2)) + (sequence & 0xFFFF).to_bytes(2, "big") + bytes((4, 1)) + b"1"
+    if rid:
+        elements += bytes((10, len(rid))) + rid
+    if descriptor:
+        elements += bytes((5, len(descriptor))) + descriptor
+    elements += bytes(-len(elements) & 3)
+    head = rtp.HEADER.pack(
+        0x90, payload_type | rng.choice((0, 0x80)), sequence & 0xFFFF, sequence // 4 * 3000 & 0xFFFFFFFF, ssrc
+    )
+    extension = struct.pack("!HH", rtp.TWO_BYTE_PROFILE, len(elements) // 4) + elements
+    return head + extension + bytes(payload[: 1400 - len(extension)])

@@ -30,7 +30,7 @@ async def test_a_hundred_thousand_hostile_datagrams() -> None:
     assert figures.faults == [] and figures.broken == 0
     assert figures.pictures_received == figures.pictures_sent > 50
     assert figures.memory[-1] - figures.memory[4] < 6, "MiB from the middle of the run to its end"
-    assert len(figures.kinds) == 9 and min(figures.kinds.values()) > 1000
+    assert len(figures.kinds) == 10 and min(figures.kinds.values()) > 1000
 
 
 async def test_a_few_thousand_hostile_datagrams() -> None:
