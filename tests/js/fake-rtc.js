@@ -60,7 +60,14 @@ export class FakePeerConnection {
 
   /** @param {string} kind @param {any} options */
   addTransceiver(kind, { direction, sendEncodings }) {
-    const transceiver = { kind, direction, mid: null, sender: new FakeSender(sendEncodings), receiver: { track: { id: `t${this.transceivers.length}` } } };
+    const sender = new FakeSender(sendEncodings);
+    const receiver = { track: { id: `t${this.transceivers.length}` } };
+    /** @type {any} */
+    const transceiver = { kind, direction, mid: null, sender, receiver };
+    transceiver.stop = () => {
+      transceiver.direction = "stopped";
+      sender.replaceTrack = () => Promise.reject(Object.assign(new Error("stopped"), { name: "InvalidStateError" }));
+    };
     this.transceivers.push(transceiver);
     return transceiver;
   }

@@ -33,12 +33,13 @@ test("a screen goes out sharp, and for slow lines smaller with few frames", () =
   assert.ok(low.maxBitrate / low.maxFramerate >= 40_000, "enough bits a frame for what is written on it");
 });
 
-test("without simulcast the one encoding is the full picture, whatever its name", () => {
-  const [one, ...none] = planLayers("camera", { width: 1280, height: 720 }, ["q"], {});
+test("where one size is taken, it is the full picture", () => {
+  const [one, ...none] = planLayers("camera", { width: 1280, height: 720 }, [""], {});
   assert.deepEqual(one, { active: true, maxBitrate: 1_700_000, maxFramerate: 30, scaleResolutionDownBy: 1 });
   assert.deepEqual(none, []);
-  assert.equal(planLayers("camera", { width: 1280, height: 720 }, ["q"], { "": false })[0].active, false);
+  assert.equal(planLayers("camera", { width: 1280, height: 720 }, [""], { "": false })[0].active, false);
   assert.equal(planLayers("screen", { width: 1920, height: 1080 }, [""], {})[0].maxBitrate, 2_500_000);
+  assert.deepEqual(firstEncodings("camera", { isLayered: false }).map((encoding) => "rid" in encoding), [false]);
 });
 
 test("what nobody watches is off, what is not named is on, what does not fit stays off", () => {
@@ -56,16 +57,16 @@ test("a device that does not tell its size counts as a usual one", () => {
 });
 
 test("lines are opened with names, lowest first, and with sound that goes before pictures", () => {
-  assert.deepEqual(firstEncodings("camera").map(({ rid }) => rid), QHF);
-  assert.deepEqual(firstEncodings("screen").map(({ rid }) => rid), ["h", "f"]);
-  const [mic] = firstEncodings("mic");
+  assert.deepEqual(firstEncodings("camera", { isLayered: true }).map(({ rid }) => rid), QHF);
+  assert.deepEqual(firstEncodings("screen", { isLayered: true }).map(({ rid }) => rid), ["h", "f"]);
+  const [mic] = firstEncodings("mic", { isLayered: true });
   assert.equal(mic.priority, "high");
   assert.equal(mic.rid, undefined);
-  assert.notEqual(firstEncodings("mic")[0], mic, "nobody shares the object");
+  assert.notEqual(firstEncodings("mic", { isLayered: true })[0], mic, "nobody shares the object");
 });
 
 test("watchers and devices change the encodings one after the other", async () => {
-  const sender = new FakeSender(firstEncodings("camera"));
+  const sender = new FakeSender(firstEncodings("camera", { isLayered: true }));
   sender.track = trackOf(1280, 720);
   const encodings = new Encodings(/** @type {any} */ (sender), "camera");
   const all = [encodings.watch({ q: true, h: true, f: false }), encodings.follow(), encodings.watch({ q: true, h: false, f: false })];
@@ -79,7 +80,7 @@ test("watchers and devices change the encodings one after the other", async () =
 });
 
 test("nothing is set when nothing changes", async () => {
-  const sender = new FakeSender(firstEncodings("screen"));
+  const sender = new FakeSender(firstEncodings("screen", { isLayered: true }));
   sender.track = trackOf(1920, 1080);
   const encodings = new Encodings(/** @type {any} */ (sender), "screen");
   await encodings.follow();
@@ -91,7 +92,7 @@ test("nothing is set when nothing changes", async () => {
 });
 
 test("a change that the browser refuses does not stop the next", async () => {
-  const sender = new FakeSender(firstEncodings("camera"));
+  const sender = new FakeSender(firstEncodings("camera", { isLayered: true }));
   const encodings = new Encodings(/** @type {any} */ (sender), "camera");
   const right = sender.setParameters;
   sender.setParameters = () => Promise.reject(new Error("no"));

@@ -3,7 +3,7 @@ import test from "node:test";
 import { ChoiceStore } from "../../static/js/room/media/choices.js";
 import { classify } from "../../static/js/room/media/errors.js";
 import { levelOf } from "../../static/js/room/media/level.js";
-import { linesOf, preferCodec } from "../../static/js/room/media/sdp.js";
+import { linesOf, preferCodec, takesLayers } from "../../static/js/room/media/sdp.js";
 
 const OFFER = [
   "v=0",
@@ -44,6 +44,14 @@ test("the offer tells which line is whose; silent, rejected and unknown lines do
     { mid: "4", participant: "p4", source: "screen" },
   ]);
   assert.deepEqual(linesOf("v=0\r\n"), []);
+});
+
+test("an answer tells whether it takes several sizes", () => {
+  const answer = (/** @type {string} */ more) => `v=0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=mid:0\r\nm=video 9 UDP/TLS/RTP/SAVPF 96\r\na=mid:1\r\n${more}`;
+  assert.equal(takesLayers(answer("a=rid:q recv\r\na=simulcast:recv q;h\r\n")), true);
+  assert.equal(takesLayers(answer("a=simulcast: recv q;h\r\n")), true);
+  assert.equal(takesLayers(answer("a=rid:q recv\r\n")), false);
+  assert.equal(takesLayers(answer("a=simulcast:send q\r\n")), false);
 });
 
 test("the wanted codec comes first, nothing is lost", () => {

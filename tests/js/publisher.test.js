@@ -33,14 +33,33 @@ test("microphone, camera and data channel are offered at once, the camera in thr
   assert.equal(made.channel, /** @type {unknown} */ (pc.channel));
 });
 
-test("a server that takes one encoding gets the full picture", async () => {
-  const { made, pc } = publisher(WITHOUT_SIMULCAST);
-  await made.setTrack("camera", live(trackOf(1280, 720)));
+test("where the server takes one size, lines with the full picture alone take the place of the layered ones", async () => {
+  const { made, offers, pc } = publisher(WITHOUT_SIMULCAST);
+  let refused = 0;
+  made.onLayersRefused = () => void refused++;
+  const camera = live(trackOf(640, 360));
+  await made.setTrack("camera", camera);
   await made.connect(1, []);
-  const [encoding] = pc.transceivers[1].sender.encodings;
-  assert.deepEqual([encoding.rid, encoding.scaleResolutionDownBy, encoding.maxBitrate], ["q", 1, 1_700_000]);
-  await made.setTrack("camera", live(trackOf(640, 360)));
-  assert.equal(pc.transceivers[1].sender.encodings[0].scaleResolutionDownBy, 1);
+  assert.equal(refused, 1);
+  assert.deepEqual(offers.map(({ tracks }) => tracks.at(-1)), [{ mid: "1", source: "camera" }, { mid: "2", source: "camera" }]);
+  const [, old, line] = pc.transceivers;
+  assert.deepEqual([old.direction, line.sender.track], ["stopped", camera]);
+  const [{ rid, scaleResolutionDownBy, maxBitrate }, ...more] = line.sender.encodings;
+  assert.deepEqual([rid, scaleResolutionDownBy, maxBitrate, more.length], [undefined, 1, 1_700_000, 0]);
+  assert.deepEqual([...made.lines.values()], [{ source: "mic", isLayered: false }, { source: "camera", isLayered: false }]);
+  await made.watch("camera", { "": false });
+  assert.deepEqual(made.activeLayers("camera"), []);
+  await made.setTrack("screen", live(trackOf(1920, 1080)));
+  assert.equal(pc.transceivers[3].sender.encodings.length, 1, "what is shared later has one size from the start");
+  assert.equal(offers.length, 3);
+});
+
+test("a camera that is switched on just then ends up on the new line", async () => {
+  const { made, pc } = publisher(WITHOUT_SIMULCAST);
+  const camera = live(trackOf(1280, 720));
+  await Promise.all([made.connect(1, []), settle().then(() => {}), made.setTrack("camera", camera)]);
+  await settle();
+  assert.equal(pc.transceivers.at(-1).sender.track, camera);
 });
 
 test("sizes follow the device and what is watched", async () => {

@@ -3,7 +3,7 @@ import test, { afterEach, beforeEach } from "node:test";
 import { Emitter } from "../../static/js/room/emitter.js";
 import { MediaSession } from "../../static/js/room/media/session.js";
 import { ProtocolError } from "../../static/js/room/protocol/codes.js";
-import { FakePeerConnection, WITH_SIMULCAST, installFakeRtc, settle } from "./fake-rtc.js";
+import { FakePeerConnection, WITHOUT_SIMULCAST, WITH_SIMULCAST, installFakeRtc, settle } from "./fake-rtc.js";
 import { time } from "./fake-time.js";
 
 const OFFER = "v=0\r\nm=video 9 UDP/TLS/RTP/SAVPF 96\r\na=mid:0\r\na=sendonly\r\na=msid:bo camera\r\n";
@@ -18,6 +18,7 @@ class FakeRoom {
   /** @type {string | null} refuses `media.restart` with this code */
   refusal = null;
   isAnsweringRestart = true;
+  publishAnswer = WITH_SIMULCAST;
   /** @type {MediaSession | null} */
   session = null;
 
@@ -30,7 +31,7 @@ class FakeRoom {
 
   async mediaPublish() {
     this.asked.push("publish");
-    return { generation: this.generation, sdp: WITH_SIMULCAST };
+    return { generation: this.generation, sdp: this.publishAnswer };
   }
 
   async mediaAnswer() {
@@ -237,4 +238,17 @@ test("why there is no media is told in the server's words, until there is some",
   FakePeerConnection.pair.subscribe.become("connected");
   assert.equal(session.state, "connected");
   assert.deepEqual(reasons, [full, ""]);
+});
+
+test("a server that takes one size is asked for no more the next time", async () => {
+  const { room, session } = await connected();
+  room.publishAnswer = WITHOUT_SIMULCAST;
+  session.reset("test");
+  await settle();
+  room.asked = [];
+  session.reset("test");
+  await settle();
+  assert.equal(room.asked.filter((what) => what === "publish").length, 1);
+  assert.equal(FakePeerConnection.pair.publish.transceivers[1].sender.encodings.length, 1);
+  session.stop();
 });

@@ -58,6 +58,7 @@ const element = (...matching) => /** @type {any} */ ({
 test("single keys act, also with capitals", () => {
   assert.equal(actionOf({ ...KEY, key: "m" }, null), "mic");
   assert.equal(actionOf({ ...KEY, key: "V" }, element("button")), "camera");
+  assert.equal(actionOf({ ...KEY, key: "r" }, null), "react");
   assert.equal(actionOf({ ...KEY, key: "?" }, null), "shortcuts");
   assert.equal(actionOf({ ...KEY, key: "x" }, null), null);
 });

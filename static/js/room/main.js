@@ -2,6 +2,7 @@ import { App } from "./app.js";
 import { ChoiceStore } from "./media/choices.js";
 import { LocalMedia } from "./media/local.js";
 import { Playback } from "./media/playback.js";
+import { Reporter } from "./media/report.js";
 import { MediaSession } from "./media/session.js";
 import { Connection } from "./protocol/connection.js";
 import { ResumeStore } from "./protocol/resume.js";
@@ -11,6 +12,7 @@ import { reduce } from "./state/reduce.js";
 import { Store } from "./state/store.js";
 import { storage } from "./storage.js";
 import { Chat } from "./ui/chat.js";
+import { ConnectionPanel } from "./ui/connection.js";
 import { Controls } from "./ui/controls.js";
 import { DeviceFields } from "./ui/device-fields.js";
 import { openDialog } from "./ui/dialogs.js";
@@ -21,7 +23,9 @@ import { Lobby } from "./ui/lobby.js";
 import { News } from "./ui/news.js";
 import { Panel } from "./ui/panel.js";
 import { People } from "./ui/people.js";
+import { Pointing } from "./ui/pointing.js";
 import { Prejoin } from "./ui/prejoin.js";
+import { Reactions } from "./ui/reactions.js";
 import { Sounds } from "./ui/sounds.js";
 import { keepIcons } from "./ui/sprite.js";
 import { Tiles } from "./ui/tiles.js";
@@ -57,7 +61,8 @@ const openSettings = () => {
   openDialog("settings-dialog", () => settings.show(false));
   settings.show(true);
 };
-const controls = new Controls(app, { onSettings: openSettings });
+const reporter = new Reporter(media, room);
+const connection = new ConnectionPanel(app, reporter);
 const prejoin = new Prejoin(app, sounds, setSpeaker);
 new Lobby(app);
 new Top(app);
@@ -67,6 +72,13 @@ new People(app);
 new End(app);
 new Troubles(app, openSettings);
 const tiles = new Tiles(app);
+const reactions = new Reactions(app, tiles);
+const controls = new Controls(app, {
+  onSettings: openSettings,
+  onConnection: (opener) => connection.open(opener),
+  onReact: (opener) => reactions.open(opener),
+});
+new Pointing(app, tiles);
 const news = new News(app, sounds);
 
 playback.on("blocked", (blocked) => {
@@ -90,4 +102,4 @@ function run(action) {
 }
 
 keepIcons();
-wire({ app, playback, tiles, news, prejoin, wake: new Wake() });
+wire({ app, reporter, playback, tiles, news, prejoin, wake: new Wake() });

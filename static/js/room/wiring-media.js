@@ -1,6 +1,5 @@
 import { Diagnosis, extentOf } from "./media/diagnosis.js";
 import { Ladder } from "./media/ladder.js";
-import { Reporter } from "./media/report.js";
 import { Views } from "./media/view.js";
 import { troubles } from "./state/selectors.js";
 
@@ -59,9 +58,8 @@ function watchNetwork({ app: { media } }) {
 }
 
 /** @param {Parts} parts @param {Views} views */
-function heal({ app, playback, tiles }, views) {
-  const { media, room, store } = app;
-  const reporter = new Reporter(media, room);
+function heal({ app, reporter, playback, tiles }, views) {
+  const { media, store } = app;
   const diagnosis = new Diagnosis();
   const ladder = new Ladder();
   const replay = replayer({ playback, tiles });

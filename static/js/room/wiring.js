@@ -8,6 +8,7 @@ import { wireMedia } from "./wiring-media.js";
  * What follows from what: events of the server, the connection and the devices, each to those who must know.
  *
  * @import { App } from "./app.js"
+ * @import { Reporter } from "./media/report.js"
  * @import { Playback } from "./media/playback.js"
  * @import { Tiles } from "./ui/tiles.js"
  * @import { News } from "./ui/news.js"
@@ -16,7 +17,7 @@ import { wireMedia } from "./wiring-media.js";
  * @import { Phase } from "./state/initial.js"
  * @import { Ending } from "./protocol/codes.js"
  * @import { Source } from "./types.js"
- * @typedef {{app: App, playback: Playback, tiles: Tiles, news: News, prejoin: Prejoin, wake: Wake}} Parts
+ * @typedef {{app: App, reporter: Reporter, playback: Playback, tiles: Tiles, news: News, prejoin: Prejoin, wake: Wake}} Parts
  */
 
 /** @type {Record<Ending, Phase>} */

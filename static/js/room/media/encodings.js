@@ -32,7 +32,7 @@ export class Encodings {
     return this.follow();
   }
 
-  /** Looks at the device again: another one, another size, another answer. @returns {Promise<void>} when it holds */
+  /** Looks at the device again: another one, or another size. @returns {Promise<void>} when it holds */
   follow() {
     const done = this.#queue.then(() => this.#apply());
     this.#queue = done.catch(() => {}); // the caller hears of it; the next change still runs

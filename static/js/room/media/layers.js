@@ -47,43 +47,49 @@ export function isPicture(source) {
 /**
  * What a line is opened with, before its device is known.
  * @param {Source} source
+ * @param {{isLayered: boolean}} options false: the other side takes one size alone
  * @returns {RTCRtpEncodingParameters[]}
  */
-export function firstEncodings(source) {
+export function firstEncodings(source, { isLayered }) {
   if (!isPicture(source)) return [{ ...AUDIO[source] }];
-  const table = source === "camera" ? CAMERA : SCREEN;
-  const plan = planLayers(source, USUAL[source], table.map(({ rid }) => rid), {});
+  const rids = isLayered ? tableOf(source).map(({ rid }) => rid) : [""];
   // Temporal layers would cost quality, and nothing on the way drops them.
-  return plan.map((layer, index) => ({ rid: table[index].rid, ...layer, scalabilityMode: "L1T1" }));
+  return planLayers(source, USUAL[source], rids, {}).map((layer, index) => ({
+    ...(isLayered ? { rid: rids[index] } : {}),
+    ...layer,
+    scalabilityMode: "L1T1",
+  }));
 }
 
 /**
  * @param {"camera" | "screen"} source
  * @param {Partial<Size>} size what is captured now
- * @param {string[]} rids the encodings the connection has, lowest first; one alone when the other side takes no more
+ * @param {string[]} rids the encodings the connection has, lowest first; one alone, "", is the full picture
  * @param {Mask} watched
  * @returns {Layer[]} one for each of `rids`
  */
 export function planLayers(source, { width, height }, rids, watched) {
   const size = width && height ? { width, height } : USUAL[source];
   const sent = planSizes(source, size, rids.length);
-  const isWatched = (/** @type {string} */ rid) => watched[rid] ?? (rids.length === 1 ? watched[""] : undefined) ?? true;
-  return sent.map((layer, index) => ({ ...layer, active: layer.active && isWatched(rids[index]) }));
+  return sent.map((layer, index) => ({ ...layer, active: layer.active && (watched[rids[index]] ?? true) }));
 }
 
 /** @param {"camera" | "screen"} source @param {Size} size @param {number} count @returns {Layer[]} */
 function planSizes(source, size, count) {
-  const table = source === "camera" ? CAMERA : SCREEN;
   const longest = Math.max(size.width, size.height);
   const base = Math.max(1, longest / LARGEST[source]);
-  // A lone encoding is the full picture, whatever its name is.
-  if (count === 1) return [{ active: true, ...ratesOf(source, table.length - 1), scaleResolutionDownBy: base }];
+  if (count === 1) return [{ active: true, ...ratesOf(source, tableOf(source).length - 1), scaleResolutionDownBy: base }];
   const fitting = Math.min(count, layersWorth(size));
   return Array.from({ length: count }, (_, index) => {
     const below = fitting - 1 - index;
     const isSent = below >= 0;
     return { active: isSent, ...ratesOf(source, index), scaleResolutionDownBy: isSent ? scale(source, longest, base, below) : 1 };
   });
+}
+
+/** @param {"camera" | "screen"} source */
+function tableOf(source) {
+  return source === "camera" ? CAMERA : SCREEN;
 }
 
 /** @param {"camera" | "screen"} source @param {number} index */

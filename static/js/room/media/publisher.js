@@ -1,14 +1,14 @@
 import { Encodings } from "./encodings.js";
 import { firstEncodings, isPicture } from "./layers.js";
-import { preferCodec } from "./sdp.js";
+import { preferCodec, takesLayers } from "./sdp.js";
 
 /**
  * The connection that sends. The browser offers; one offer is in flight at a time.
  *
  * Microphone and camera have their line from the start, with or without a device behind it, so that switching them
  * on is `replaceTrack` and no negotiation. Screen and its sound get theirs when they are shared. Pictures go out in
- * several sizes (layers.js) where the server takes them; where it does not, the browser keeps the first encoding only,
- * which then becomes the full picture.
+ * several sizes (layers.js); where the server takes only one, their lines are opened anew with the full picture alone, because
+ * what browsers make of refused layers is a small one, and offers they then refuse themselves.
  *
  * @import { IceServer, Source } from "../types.js"
  * @import { Mask } from "./layers.js"
@@ -28,14 +28,24 @@ export class Publisher {
   #generation = 0;
   #negotiating = false;
   #again = false;
+  #isLayered;
 
   /**
-   * @param {{publish: Publish, onState: (state: RTCPeerConnectionState) => void, onError: (error: unknown) => void}} options
-   *   `onError`: an offer was not answered as it should be; the connection is then of no use
+   * @param {{
+   *   publish: Publish,
+   *   onState: (state: RTCPeerConnectionState) => void,
+   *   onError: (error: unknown) => void,
+   *   isLayered?: boolean,
+   *   onLayersRefused?: () => void,
+   * }} options
+   *   `onError`: an offer was not answered as it should be; the connection is then of no use. `isLayered`: whether to offer
+   *   pictures in several sizes; `onLayersRefused`: the server takes one
    */
-  constructor({ publish, onState, onError }) {
+  constructor({ publish, onState, onError, isLayered = true, onLayersRefused = () => {} }) {
     this.publish = publish;
     this.onError = onError;
+    this.onLayersRefused = onLayersRefused;
+    this.#isLayered = isLayered;
     this.pc = new RTCPeerConnection({ bundlePolicy: "max-bundle" });
     this.pc.onconnectionstatechange = () => onState(this.pc.connectionState);
     this.#line("mic");
@@ -46,9 +56,7 @@ export class Publisher {
 
   /** Which m-line carries what. @returns {Map<string, Published>} by mid */
   get lines() {
-    return new Map(
-      [...this.#transceivers].map(([source, { mid, sender }]) => [mid ?? "", { source, isLayered: sender.getParameters().encodings.length > 1 }]),
-    );
+    return new Map([...this.#transceivers].map(([source, { mid }]) => [mid ?? "", { source, isLayered: this.#isLayered && isPicture(source) }]));
   }
 
   /** Layers of a picture that are sent now, lowest first; empty without a line. @param {"camera" | "screen"} source */
@@ -61,7 +69,7 @@ export class Publisher {
     const known = this.#transceivers.get(source);
     if (known) return known;
     const kind = isPicture(source) ? "video" : "audio";
-    const transceiver = this.pc.addTransceiver(kind, { direction: "sendonly", sendEncodings: firstEncodings(source) });
+    const transceiver = this.pc.addTransceiver(kind, { direction: "sendonly", sendEncodings: firstEncodings(source, { isLayered: this.#isLayered }) });
     preferCodecs(transceiver, kind, source);
     this.#transceivers.set(source, transceiver);
     if (isPicture(source)) this.#encodings.set(source, new Encodings(transceiver.sender, source));
@@ -76,13 +84,25 @@ export class Publisher {
     if (this.pc.signalingState === "closed") return;
     const isNew = !this.#transceivers.has(source);
     if (isNew && !track) return;
-    const transceiver = this.#line(source);
-    await transceiver.sender.replaceTrack(track);
+    const transceiver = await this.#put(source, track);
     const direction = track || source === "mic" || source === "camera" ? "sendonly" : "inactive";
     const turned = transceiver.direction !== direction;
     if (turned) transceiver.direction = direction;
-    if (track) await this.#adjust([this.#encodings.get(source)?.follow()]);
     if ((isNew || turned) && this.#generation) await this.#negotiate();
+  }
+
+  /** @param {Source} source @param {MediaStreamTrack | null} track @returns {Promise<RTCRtpTransceiver>} the line that carries it */
+  async #put(source, track) {
+    const transceiver = this.#line(source);
+    const isReplaced = () => this.#transceivers.get(source) !== transceiver;
+    try {
+      await transceiver.sender.replaceTrack(track);
+    } catch (error) {
+      if (!isReplaced()) throw error;
+    }
+    if (isReplaced()) return this.#put(source, track);
+    if (track) await this.#adjust([this.#encodings.get(source)?.follow()]);
+    return transceiver;
   }
 
   /** The server says which layers somebody watches. @param {Source} source @param {Mask} watched */
@@ -144,7 +164,22 @@ export class Publisher {
     const answer = await this.publish({ generation: this.#generation, sdp, tracks });
     if (this.pc.signalingState === "closed") return;
     await this.pc.setRemoteDescription({ type: "answer", sdp: answer.sdp });
-    await this.follow(); // the answer may have left one encoding of three
+    if (this.#isLayered && !takesLayers(answer.sdp)) await this.#dropLayers();
+  }
+
+  /** The server takes one size: lines without layers take the place of those that have them, by another offer. */
+  async #dropLayers() {
+    this.#isLayered = false;
+    this.#again = true;
+    this.onLayersRefused();
+    for (const source of this.#encodings.keys()) {
+      const old = this.#transceivers.get(source);
+      if (!old) continue;
+      const { track } = old.sender;
+      old.stop();
+      this.#transceivers.delete(source);
+      await this.#put(source, track);
+    }
   }
 
   close() {

@@ -36,3 +36,11 @@ export function preferCodec(codecs, first) {
   const wanted = (/** @type {T} */ codec) => codec.mimeType.toLowerCase() === first.toLowerCase();
   return [...codecs.filter(wanted), ...codecs.filter((codec) => !wanted(codec))];
 }
+
+/**
+ * Whether an answer takes pictures in several sizes at once.
+ * @param {string} sdp
+ */
+export function takesLayers(sdp) {
+  return /^a=simulcast:\s?recv /m.test(sdp);
+}

@@ -40,6 +40,7 @@ export class MediaSession extends Emitter {
   #attempt = 0;
   #isFresh = false; // the pair was made and nothing was negotiated on it
   #restartedAt = -Infinity;
+  #isLayered = true; // the server takes pictures in several sizes, as far as is known
   /** @type {SubscribeOffer[]} offers of a generation whose response is still on its way */
   #early = [];
   /** @type {Record<"retry" | "limit" | "resume", ReturnType<typeof setTimeout> | undefined>} */
@@ -173,6 +174,10 @@ export class MediaSession extends Emitter {
         publish: (data) => this.room.mediaPublish(data),
         onState: () => this.#onPeerState(pair),
         onError: (error) => this.#onPairError(pair, error),
+        isLayered: this.#isLayered,
+        onLayersRefused: () => {
+          this.#isLayered = false;
+        },
       }),
       subscriber: new Subscriber({
         answer: (data) => this.room.mediaAnswer({ generation: this.generation, ...data }),

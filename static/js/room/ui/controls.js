@@ -14,11 +14,10 @@ import { initMenu, initRoving, openMenu } from "./menus.js";
 export class Controls {
   /**
    * @param {App} app
-   * @param {{onSettings: () => void}} options
+   * @param {{onSettings: () => void, onConnection: (opener: HTMLElement) => void, onReact: (opener: HTMLElement) => void}} options
    */
-  constructor(app, { onSettings }) {
+  constructor(app, { onSettings, onConnection, onReact }) {
     this.app = app;
-    this.onSettings = onSettings;
     /** @type {Record<string, () => unknown>} */
     this.actions = {
       mic: () => app.toggleMic(),
@@ -30,6 +29,8 @@ export class Controls {
       record: () => app.toggleRecording(),
       view: () => app.toggleView(),
       settings: onSettings,
+      connection: () => onConnection(shown("ctl-more")),
+      react: () => onReact(shown("ctl-react")),
       fullscreen: () => toggleFullscreen(),
       copy: () => this.copyLink(),
       shortcuts: () => openDialog("shortcuts-dialog"),
@@ -37,7 +38,7 @@ export class Controls {
       end: () => app.endForAll(),
       more: () => openMenu(block("more-menu"), button("ctl-more")),
     };
-    for (const name of ["mic", "camera", "share", "hand", "chat", "people", "record", "more"]) {
+    for (const name of ["mic", "camera", "share", "hand", "react", "chat", "people", "record", "more"]) {
       button(`ctl-${name}`).addEventListener("click", () => this.run(name));
     }
     button("ctl-leave").addEventListener("click", () => this.#onLeave());
@@ -103,6 +104,7 @@ export class Controls {
     setText(wordsOf(item("share")), screen ? gettext("Stop sharing") : gettext("Share screen"));
     control.hidden = item("share").hidden = !may(state, "media.screen") || !navigator.mediaDevices?.getDisplayMedia;
     block("note-sharing").hidden = !screen;
+    button("ctl-react").hidden = item("react").hidden = !may(state, "reaction.send");
   }
 
   /** @param {State} state */
@@ -125,6 +127,11 @@ export class Controls {
     showBadge(control, count);
     showBadge(item(name), count);
   }
+}
+
+/** Where a menu opens: at its button, or where that is not shown, at the one it stands behind. @param {string} id */
+function shown(id) {
+  return button(id).offsetParent === null ? button("ctl-more") : button(id);
 }
 
 /** @param {string} action @returns {HTMLElement} */

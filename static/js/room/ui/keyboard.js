@@ -1,9 +1,9 @@
 /**
- * Single keys while nobody types: m v h c p ? and Escape (the list is in the shortcuts dialog).
+ * Single keys while nobody types: m v h r c p ? and Escape (the list is in the shortcuts dialog).
  */
 
 /** @type {Record<string, string>} key → action of ui/controls.js */
-const KEYS = { m: "mic", v: "camera", h: "hand", c: "chat", p: "people", "?": "shortcuts" };
+const KEYS = { m: "mic", v: "camera", h: "hand", r: "react", c: "chat", p: "people", "?": "shortcuts" };
 
 /**
  * @param {Pick<KeyboardEvent, "key" | "ctrlKey" | "metaKey" | "altKey" | "repeat" | "isComposing">} event

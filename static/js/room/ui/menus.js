@@ -50,7 +50,7 @@ export function initMenu(menu, onChoose) {
     onChoose(item.dataset.action ?? "");
   });
   menu.addEventListener("keydown", (event) => {
-    const next = moveBy(itemsOf(menu), event.key, "ArrowUp", "ArrowDown");
+    const next = moveBy(itemsOf(menu), event.key, "ArrowUp", "ArrowDown") ?? moveBy(itemsOf(menu), event.key, "ArrowLeft", "ArrowRight");
     if (event.key === "Tab") menu.hidePopover();
     if (!next) return;
     event.preventDefault();

@@ -41,6 +41,11 @@ export class Sight {
     if (this.#spots.delete(element)) this.onChange();
   }
 
+  /** @param {HTMLElement} element */
+  isSeen(element) {
+    return this.#spots.get(element)?.isVisible ?? false;
+  }
+
   /** What is seen now; of a hidden page only a picture that floats above other windows. @returns {Spot[]} */
   get seen() {
     const seen = [...this.#spots.values()].filter(({ isVisible, width, height }) => isVisible && width > 0 && height > 0);

@@ -34,24 +34,36 @@ export class Tile {
   /** @param {string} participantId @param {"camera" | "screen"} source @param {(id: string) => void} onPin */
   constructor(participantId, source, onPin) {
     this.source = source;
+    this.participant = participantId;
     this.video = h("video", { class: "tile-video", playsinline: true, autoplay: true, "aria-hidden": "true", tabindex: "-1" });
     this.video.muted = true; // sound has elements of its own
     this.face = h("div", { class: "tile-face", "aria-hidden": "true" });
     this.mic = h("span", { class: "tile-mic" }, createIcon("mic", "s"));
     this.words = h("span", { class: "tile-words" });
     this.hand = h("span", { class: "tile-hand", hidden: true }, createIcon("hand", "s"), h("span"));
-    this.signal = h("span", { class: "tile-signal", role: "img", hidden: true }, createIcon("signal", "s"));
+    this.signal = h("span", { class: "tile-signal", role: "img", hidden: true }, createIcon("signal", "s"), createIcon("signal", "s"));
     this.trouble = h("span", { class: "tile-trouble", hidden: true }, createIcon("wifi-off", "s"), h("span"));
     this.pin = h("button", { class: "tile-pin", type: "button", click: () => onPin(participantId) }, createIcon("maximize", "s"));
+    this.point = h("button", { class: "tile-point", type: "button", "aria-pressed": "false" }, createIcon("mouse-pointer-2", "s"), h("span", {}, gettext("Point")));
+    /** What moves over the picture: reactions, pointers. */
+    this.overlay = h("div", { class: "tile-overlay", "aria-hidden": "true" });
     this.element = h(
       "article",
       { class: `tile tile-${source}`, "data-participant": participantId, "data-source": source },
       this.face,
       this.video,
+      this.overlay,
       h("div", { class: "tile-badges" }, this.trouble, this.hand),
       h("div", { class: "tile-name" }, source === "camera" ? this.mic : createIcon("monitor-up", "s"), this.words, this.signal),
       this.pin,
+      source === "screen" ? this.point : null,
     );
+  }
+
+  /** @param {boolean} isPointing one's pointer over this screen is seen by all */
+  setPointing(isPointing) {
+    setAttribute(this.point, "aria-pressed", String(isPointing));
+    this.element.classList.toggle("tile-pointing", isPointing);
   }
 
   /** @param {TileFacts} facts */
@@ -133,7 +145,7 @@ export class Tile {
   #showQuality(quality) {
     this.signal.hidden = quality === null || this.source === "screen";
     if (quality === null) return;
-    setIcon(this.signal, SIGNALS[quality - 1]);
+    setIcon(this.signal, SIGNALS[quality - 1]); // the first of the two; the other one is the faint ground of all bars
     setAttribute(this.signal, "aria-label", qualityWords(quality));
     setAttribute(this.signal, "title", qualityWords(quality));
     this.signal.dataset.level = String(quality);

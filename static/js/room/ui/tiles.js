@@ -23,7 +23,11 @@ const IRRELEVANT = ["chat", "rtt", "lobby", "live", "recording", "connection", "
 /** More pixels than this for a CSS pixel show no more of a face; letters on a screen gain by each. */
 const SHARPEST_FACE = 2;
 
-/** @extends {Emitter<{shown: Shown[]}>} `shown`: the pictures of others that are in sight, on any change */
+/**
+ * `shown`: the pictures of others that are in sight, on any change; `screen`: a tile for a shared screen was made; `gone`: a
+ * tile was taken away.
+ * @extends {Emitter<{shown: Shown[], screen: Tile, gone: Tile}>}
+ */
 export class Tiles extends Emitter {
   /** @type {Map<string, Tile>} */
   #tiles = new Map();
@@ -147,6 +151,7 @@ export class Tiles extends Emitter {
     for (const [key, tile] of this.#tiles) {
       if (keys.has(key)) continue;
       this.sight.remove(tile.element);
+      this.emit("gone", tile);
       tile.remove();
       this.#tiles.delete(key);
     }
@@ -156,6 +161,7 @@ export class Tiles extends Emitter {
       this.#tiles.set(key, tile);
       this.host.append(tile.element);
       this.sight.add(tile.element);
+      if (source === "screen") this.emit("screen", tile);
     }
   }
 

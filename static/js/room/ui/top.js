@@ -51,6 +51,8 @@ export class Top {
         "media-connecting": gettext("Connecting…"),
       };
       setText(words, texts[now]);
+      setText(block("room-health-status"), texts[now]);
+      setAttribute(badge, "aria-label", fill(gettext("%(state)s, show the connection"), { state: texts[now] }));
     }
     const note = block("note-connection");
     const text = noteWords(state);
