@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -115,14 +115,18 @@ class AllFull(Exception):
     """There are workers, but none can take another room without harm to those it has."""
 
 
-def least_loaded(kind: str, count_assigned: Callable[[], Mapping[str, int]]) -> MediaNode | None:
+def least_loaded(
+    kind: str, count_assigned: Callable[[], Mapping[str, int]], *, but: Collection[str] = ()
+) -> MediaNode | None:
     """The worker to take one more room, given how many each has by name. Call inside a transaction.
+
+    Those named in `but` are passed over.
 
     None if no worker is there at all; raises AllFull. The rows stay locked until the transaction ends, and
     rooms are counted only then, so two callers at once see each other's choice. What the workers measured
     decides; among those about as busy the one with the fewest rooms, then the fewest people.
     """
-    nodes = list(alive(kind).select_for_update().order_by("name"))
+    nodes = list(alive(kind).exclude(name__in=but).select_for_update().order_by("name"))
     assigned = count_assigned()
     open_ones = [node for node in nodes if not why_full(node, assigned.get(node.name, 0))]
     if nodes and not open_ones:

@@ -241,6 +241,13 @@ TABLE: tuple[Variable, ...] = (
     Variable("MEDIA_MAX_ROOMS", "500", _up_to(10_000), "rooms one media worker takes", "500"),
     Variable("MEDIA_MAX_PEERS", "1000", _up_to(100_000), "people one media worker takes", "1000"),
     Variable("MEDIA_MAX_PEERS_PER_ROOM", "200", _up_to(10_000, 2), "people one room takes", "200"),
+    Variable(
+        "MEDIA_SPREAD_AT",
+        "150",
+        _up_to(10_000),
+        "people of one room on one media worker, before the next are served by another",
+        "150",
+    ),
     Variable("MEDIA_MAX_BITRATE", "0", _bitrate, "bit/s one person may send in all; 0: no limit", "8000000"),
     Variable(
         "MEDIA_AUDIO_LOUDEST", "6", _up_to(50), "voices heard at once in a large room, the loudest", "6"

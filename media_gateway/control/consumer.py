@@ -201,6 +201,9 @@ class ControlConsumer(AsyncWebsocketConsumer):
         data = frame.get("data") or {}
         if not isinstance(data, dict):
             raise Malformed("event with bad data")
+        if event == "relay.lost":
+            self._note_relay(room, data.get("relay"))
+            return
         message = {
             "type": "gateway.event",
             "event": event,
@@ -245,6 +248,17 @@ class ControlConsumer(AsyncWebsocketConsumer):
             self.trouble.put_nowait((room, data))
         except asyncio.QueueFull:
             log.warning("more trouble in room %s than can be written down", room)
+
+    def _note_relay(self, room: str, other: object) -> None:
+        """Nobody in the room is told of a lost relay between workers: it is made anew, beside the link."""
+        assert self.hello is not None
+        if isinstance(other, str):
+            task = asyncio.create_task(self._announce_relay(self.hello.node, room, other))
+            _background.add(task)
+            task.add_done_callback(_background.discard)
+
+    async def _announce_relay(self, node: str, room: str, other: str) -> None:
+        await in_thread(signals.relay_lost.send_robust, sender=MediaNode, node=node, room=room, other=other)
 
     async def _tell_trouble(self) -> None:
         """Beside the link, which must not wait for the database; in order."""

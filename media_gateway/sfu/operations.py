@@ -180,7 +180,11 @@ class Operations:
         return {}
 
     def _relay_pull(self, room_id: str, peer_id: str | None, data: dict[str, Any]) -> dict[str, Any]:
-        return {"sdp": self._room(room_id).relays.pull(arguments.relay(data), data.get("sdp"))}
+        return {
+            "sdp": self._room(room_id).relays.pull(
+                arguments.relay(data), data.get("sdp"), leader=data.get("leader") is True
+            )
+        }
 
     def _relay_close(self, room_id: str, peer_id: str | None, data: dict[str, Any]) -> dict[str, Any]:
         relays, name = self._room(room_id).relays, arguments.relay(data)

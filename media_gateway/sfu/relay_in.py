@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from . import rtcp, rtp
+from .burst import AUDIO_LEVEL_ID
 from .client import MediaClient
 from .codecs import CODECS, SOURCES, Codec
 from .dtls import Identity
@@ -44,9 +45,9 @@ class Incoming:
 class RelayIn:
     """The receiving end, one for each room and other worker.
 
-    `said(sender, topic, body)` gets messages; `opened(peer, name, source, codec)` gives the source to feed,
-    `ended(source)` is called when its last layer went, `lost()` once when the other worker does not answer
-    any more.
+    `opened(peer, name, source, codec)` gives the source to feed, `ended(source)` is called when its last
+    layer went, `said(sender, topic, body)` gets messages, `hear(peer, level)` the level of each packet of
+    sound, `lost()` is called once when the other worker does not answer any more.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class RelayIn:
         opened: Callable[[str, str, str, Codec], Source],
         ended: Callable[[Source], None],
         said: Callable[[str, str, Any], None],
+        hear: Callable[[str, int], None],
         lost: Callable[[], None],
     ) -> None:
         self.client = MediaClient(identity)
@@ -68,6 +70,7 @@ class RelayIn:
         self.heard_at = 0.0
         self.packets = 0
         self._opened, self._ended, self._said, self._lost = opened, ended, said, lost
+        self._hear = hear
         self._is_lost = False
 
     def answer(self, offer: str, now: float) -> str:
@@ -128,7 +131,7 @@ class RelayIn:
             return
         _, second, sequence, timestamp, ssrc = rtp.HEADER.unpack_from(packet)
         try:
-            start, end = rtp.payload_bounds(packet, len(packet))
+            start, end, _, at, size = rtp.scan(memoryview(packet), len(packet), 0, AUDIO_LEVEL_ID)
         except ValueError:
             return
         recovered = ssrc == track.rtx
@@ -138,9 +141,14 @@ class RelayIn:
             sequence = packet[start] << 8 | packet[start + 1]
             start += 2
         extended = track.receiver.receive(sequence, timestamp, self.now, recovered=recovered)
-        if extended is not None:
-            payload = memoryview(packet)[start:end]
-            track.layer.deliver(extended, timestamp, second >> 7, payload, self.now)
+        if extended is None:
+            return
+        element = b""
+        if at and track.source.kind == "audio":
+            element = packet[at - 1 : at + size]
+            self._hear(track.source.peer, packet[at] & 0x7F)
+        payload = memoryview(packet)[start:end]
+        track.layer.deliver(extended, timestamp, second >> 7, payload, self.now, element)
 
     def _rtcp(self, packet: bytes) -> None:
         try:

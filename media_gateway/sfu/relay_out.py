@@ -20,6 +20,9 @@ from .sender import Sender
 from .source import Source
 from .subscriber import SubscribeConnection
 
+CONNECT_WITHIN = 10.0
+"""Seconds in which the other worker connects, or the relay is made anew."""
+
 
 class RelayTrack(DownTrack):
     """One layer of a source, and never another."""
@@ -75,6 +78,18 @@ class RelayConnection(SubscribeConnection):
         )
         self.sources: list[Source] = []
         self.tracks: dict[int, RelayTrack] = {}
+        self._awaited_since: float | None = None
+
+    def never_came(self, now: float) -> bool:
+        """Whether the other worker let `CONNECT_WITHIN` pass without connecting; said once in that time."""
+        if self.transport.address is not None:
+            return False
+        if self._awaited_since is None:
+            self._awaited_since = now
+        if now - self._awaited_since < CONNECT_WITHIN:
+            return False
+        self._awaited_since = now
+        return True
 
     def add(self, source: Source) -> None:
         if source not in self.sources:

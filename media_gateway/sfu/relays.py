@@ -27,6 +27,8 @@ class Relays:
         self.room = room
         self.out: dict[str, RelayConnection] = {}
         self.incoming: dict[str, RelayIn] = {}
+        self.leader = ""
+        """the other worker that speaks for the whole room, if it is not this one"""
         self.sources: list[Source] = []
         """what comes from other workers"""
 
@@ -57,8 +59,11 @@ class Relays:
             raise GatewayError("not_found", "no such relay")
         relay.answer(relay.version, text)
 
-    def pull(self, name: str, offer: object) -> str:
-        """Begin to receive from another worker: the answer to its offer."""
+    def pull(self, name: str, offer: object, *, leader: bool) -> str:
+        """Begin to receive from another worker: the answer to its offer.
+
+        `leader`: that worker says who speaks, as everything is heard on each.
+        """
         if not isinstance(offer, str):
             raise GatewayError("bad_request", "sdp must be a string")
         self.close_in(name)
@@ -68,6 +73,7 @@ class Relays:
             self._opened,
             self._ended,
             self._said,
+            self.room.speaker.hear,
             functools.partial(self._tell, "relay.lost", name),
         )
         try:
@@ -76,6 +82,10 @@ class Relays:
             relay.close()
             raise
         self.incoming[name] = relay
+        if leader:
+            self.leader = name
+        elif self.leader == name:
+            self.leader = ""
         return answer
 
     def close_out(self, name: str) -> None:
@@ -87,6 +97,8 @@ class Relays:
         relay = self.incoming.pop(name, None)
         if relay is not None:
             relay.close()
+        if self.leader == name:
+            self.leader = ""
 
     def _state(self, name: str, state: str) -> None:
         if state in ("failed", "closed"):
@@ -157,8 +169,10 @@ class Relays:
     def every_second(self, now: float, span: float) -> None:
         for relay in self.incoming.values():
             relay.every_second(now)
-        for outgoing in self.out.values():
+        for name, outgoing in list(self.out.items()):
             outgoing.transport.check_consent(now)
+            if outgoing.never_came(now):
+                self._tell("relay.lost", name)
             outgoing.every_second()
         for source in self.sources:
             source.every_second(now, span)

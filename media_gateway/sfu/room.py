@@ -349,7 +349,7 @@ class Room:
 
     def evaluate_speakers(self, now: float) -> None:
         speakers = self.speaker.evaluate(now)
-        if speakers is not None:
+        if speakers is not None and not self.relays.leader:
             self.services.emit("speaker", self.id, None, None, {"peers": speakers})
 
     def every_second(self, now: float, lost_after: float) -> None:

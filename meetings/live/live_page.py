@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from django.http import HttpRequest
@@ -10,8 +11,11 @@ from django.utils.translation import gettext as _
 from media_gateway import client
 from media_gateway.client import GatewayError
 from media_gateway.models import MediaNode
+from meetings.live import spread
 from meetings.live.live_stats import tables
 from meetings.live.models import Session
+
+log = logging.getLogger("plenum.live")
 
 WAIT_SECONDS = 2.0
 REFRESH_MS = 3000
@@ -34,15 +38,29 @@ def live_context(request: HttpRequest, session: Session) -> dict[str, Any]:
         context["problem"] = _("Nobody has connected audio or video yet.")
     else:
         try:
-            stats = client.sync_request(
-                session.node, "room.stats", room=str(session.room_id), timeout=WAIT_SECONDS
-            )
+            stats = _stats(session)
         except GatewayError as error:
             context["problem"] = _why(error)
         else:
             names = dict(session.participants.values_list("public_id", "name"))
             context["tables"] = tables(stats, names)
     return context
+
+
+def _stats(session: Session) -> dict[str, Any]:
+    """What the room's own worker says, with the people that others of a large room serve. GatewayError."""
+    own, *others = spread.workers_of(session)
+    room = str(session.room_id)
+    stats = client.sync_request(own, "room.stats", room=room, timeout=WAIT_SECONDS)
+    for node in others:
+        try:
+            more = client.sync_request(node, "room.stats", room=room, timeout=WAIT_SECONDS)
+        except GatewayError as error:
+            log.info("no figures of room %s from %s: %s", room, node, error)
+            continue
+        stats["peers"] = [*stats.get("peers", []), *more.get("peers", [])]
+        stats["quality"] = {**stats.get("quality", {}), **more.get("quality", {})}
+    return stats
 
 
 def _why(error: GatewayError) -> str:

@@ -11,10 +11,10 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F
+from django.db.models import Q
 
 from media_gateway import client
-from meetings.live import placement
+from meetings.live import spread
 from meetings.live.guards import present
 from meetings.live.models import Participant, Session
 from meetings.live.signals import media_placed
@@ -78,15 +78,26 @@ def ice_servers_for(public_id: str) -> list[dict[str, Any]]:
 
 
 def tell(session: Session, op: str, *, peer: str | None = None, data: dict[str, Any] | None = None) -> None:
-    """On commit, have the session's worker do `op`, wherever the room is by then."""
+    """On commit, have the worker of `peer` do `op`, or all of the session's, wherever the room is by then."""
 
     def send() -> None:
-        node = Session.objects.filter(pk=session.pk).values_list("node", flat=True).first()
-        if node:
+        current = Session.objects.filter(pk=session.pk).first()
+        if current is None:
+            return
+        for node in _serving(current, peer):
             client.tell(node, op, room=str(session.room_id), peer=peer, data=data)
 
     # robust: the database has changed already, and whoever connects to the worker next brings it along.
     transaction.on_commit(send, robust=True)
+
+
+def _serving(session: Session, peer: str | None) -> list[str]:
+    """The worker that serves a peer, or without one all that hold something of the room."""
+    if peer is None:
+        return spread.workers_of(session)
+    own = session.participants.filter(public_id=peer).values_list("node", flat=True).first()
+    node = own or session.node
+    return [node] if node else []
 
 
 def tell_pause(participant: Participant, sources: list[str], *, paused: bool) -> None:
@@ -104,7 +115,7 @@ class Plan:
     """What is needed to connect one participant's media: where, as which generation, with which rights."""
 
     participant: Participant
-    placement: placement.Placement
+    seat: spread.Seat
     generation: int
 
     @property
@@ -124,10 +135,9 @@ class Plan:
 def plan_connection(*, actor: Actor) -> Plan:
     """Place the room if need be and begin a new generation of the actor's media. Raises RoomError."""
     participant = present(actor)
-    placed = placement.place_session(participant.session_id, by_channel=participant.channel)
-    Participant.objects.filter(pk=participant.pk).update(generation=F("generation") + 1)
-    participant.refresh_from_db(fields=["generation", "mic", "camera", "screen", "role"])
-    return Plan(participant, placed, participant.generation)
+    seat = spread.seat_participant(participant, by_channel=participant.channel)
+    participant.refresh_from_db(fields=["generation", "mic", "camera", "screen", "role", "node"])
+    return Plan(participant, seat, participant.generation)
 
 
 def announce_placed(session_id: int) -> None:
@@ -150,7 +160,7 @@ def target_of(*, actor: Actor) -> Target:
     participant = present(actor)
     session = participant.session
     return Target(
-        session.node,
+        participant.node or session.node,
         str(session.room_id),
         participant.public_id,
         participant.generation,
@@ -160,16 +170,18 @@ def target_of(*, actor: Actor) -> Target:
 
 def reproject(node: str, instance: str) -> None:
     """Tell a worker whose link was away what it may have missed: who is gone, and what is on and off."""
-    for session in Session.objects.filter(node=node, node_instance=instance, ended_at=None):
-        room = str(session.room_id)
-        for participant in session.participants.exclude(generation=0):
-            if participant.state != Participant.State.IN:
-                client.tell(node, "peer.remove", room=room, peer=participant.public_id)
-                continue
-            off = silent_sources(participant)
-            on = [source for source in SOURCES if source not in off]
-            permit = rights(participant.role)
-            client.tell(node, "peer.permit", room=room, peer=participant.public_id, data=permit)
-            for sources, paused in ((off, True), (on, False)):
-                data = {"sources": sources, "paused": paused}
-                client.tell(node, "peer.pause", room=room, peer=participant.public_id, data=data)
+    own = Q(node="", session__node=node, session__node_instance=instance)
+    here = own | Q(node=node, node_instance=instance)
+    participants = Participant.objects.filter(here, session__ended_at=None).exclude(generation=0)
+    for participant in participants.select_related("session"):
+        room = str(participant.session.room_id)
+        if participant.state != Participant.State.IN:
+            client.tell(node, "peer.remove", room=room, peer=participant.public_id)
+            continue
+        off = silent_sources(participant)
+        on = [source for source in SOURCES if source not in off]
+        permit = rights(participant.role)
+        client.tell(node, "peer.permit", room=room, peer=participant.public_id, data=permit)
+        for sources, paused in ((off, True), (on, False)):
+            data = {"sources": sources, "paused": paused}
+            client.tell(node, "peer.pause", room=room, peer=participant.public_id, data=data)

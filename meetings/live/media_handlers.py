@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable
 from typing import Any
@@ -10,13 +11,15 @@ from django.utils.translation import gettext as _
 
 from media_gateway import client
 from media_gateway.client import GatewayError
-from meetings.live import media, placement, protocol
+from meetings.live import media, placement, protocol, spread
 from meetings.live.connection import Handler, Reply
 from meetings.live.errors import RoomError, crowded, full, unavailable
 from meetings.permissions.decide import Decision, Refused
 from portal.threads import in_thread
 
 log = logging.getLogger("plenum.live")
+# asyncio keeps only weak references to tasks.
+_background: set[asyncio.Future[None]] = set()
 
 
 def as_room_error(error: GatewayError) -> RoomError:
@@ -40,19 +43,21 @@ def stale() -> RoomError:
 
 async def connect(consumer: Any, data: dict[str, Any]) -> Reply:
     plan: media.Plan = await in_thread(media.plan_connection, actor=consumer.actor)
-    placed, room, peer = plan.placement, str(plan.participant.session.room_id), plan.participant.public_id
+    seat, room, peer = plan.seat, str(plan.participant.session.room_id), plan.participant.public_id
     consumer.generation, consumer.route, consumer.offer_version = plan.generation, None, 0
     try:
-        reply = await client.request(placed.node, "peer.add", room=room, peer=peer, data=plan.add)
+        reply = await client.request(seat.node, "peer.add", room=room, peer=peer, data=plan.add)
         if plan.pause["sources"]:
-            await client.request(placed.node, "peer.pause", room=room, peer=peer, data=plan.pause)
+            await client.request(seat.node, "peer.pause", room=room, peer=peer, data=plan.pause)
     except GatewayError as error:
-        log.warning("media of %s at %s: %s", peer, placed.node, error)
-        if placed.moved:
-            await in_thread(placement.unplace_session, plan.participant.session_id, placed)
-        raise full() if placed.moved and error.code == "overloaded" else as_room_error(error) from error
-    if placed.moved:
+        log.warning("media of %s at %s: %s", peer, seat.node, error)
+        if seat.moved:
+            await in_thread(placement.unplace_session, plan.participant.session_id, seat)
+        raise full() if seat.moved and error.code == "overloaded" else as_room_error(error) from error
+    if seat.moved:
         await in_thread(media.announce_placed, plan.participant.session_id)
+    if seat.others:
+        _join_workers(room, plan.participant.session.node, seat)
     return Reply(
         {
             "generation": plan.generation,
@@ -60,6 +65,14 @@ async def connect(consumer: Any, data: dict[str, Any]) -> Reply:
             "subscribe": reply.get("subscribe"),
         }
     )
+
+
+def _join_workers(room: str, own: str, seat: spread.Seat) -> None:
+    """Beside the answer to the browser, which can connect meanwhile."""
+    job = in_thread(spread.join_workers, room, own or seat.node, seat.node, seat.others)
+    task = asyncio.ensure_future(job)
+    _background.add(task)
+    task.add_done_callback(_background.discard)
 
 
 async def ask_worker(

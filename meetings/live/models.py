@@ -105,6 +105,9 @@ class Participant(models.Model):
     # The consumer that speaks for this person now; empty while the network is gone.
     channel = models.CharField(max_length=120, blank=True, editable=False)
     generation = models.PositiveIntegerField(default=0, editable=False)
+    # The media worker that serves this person; empty: the session's own.
+    node = models.CharField(_("media worker"), max_length=80, blank=True)
+    node_instance = models.CharField(max_length=40, blank=True, editable=False)
     mic = models.BooleanField(_("microphone"), default=False)
     camera = models.BooleanField(_("camera"), default=False)
     screen = models.BooleanField(_("screen"), default=False)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import datetime as dt
 from collections import Counter
 from dataclasses import dataclass
+from typing import Protocol
 
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -39,7 +41,8 @@ def _holds(session: Session) -> bool:
     return node.heartbeat_at >= timezone.now() - dt.timedelta(seconds=nodes.HEARTBEAT_TIMEOUT)
 
 
-def _rooms_by_node() -> Counter[str]:
+def rooms_by_node() -> Counter[str]:
+    """How many rooms are placed on each worker."""
     return Counter(Session.objects.filter(ended_at=None).exclude(node="").values_list("node", flat=True))
 
 
@@ -56,7 +59,7 @@ def place_session(session_id: int, *, by_channel: str = "") -> Placement:
             if _holds(session):
                 return Placement(session.node, session.node_instance, moved=False)
             try:
-                chosen = nodes.least_loaded(MediaNode.Kind.MEDIA, _rooms_by_node)
+                chosen = nodes.least_loaded(MediaNode.Kind.MEDIA, rooms_by_node)
             except nodes.AllFull:
                 raise full() from None
             if chosen is None:
@@ -71,7 +74,16 @@ def place_session(session_id: int, *, by_channel: str = "") -> Placement:
         # Someone else placed it between our look and our write: look again.
 
 
-def unplace_session(session_id: int, placement: Placement) -> None:
+class Placed(Protocol):
+    """A worker's name and instance, as a `Placement` or a seat has them."""
+
+    @property
+    def node(self) -> str: ...
+    @property
+    def instance(self) -> str: ...
+
+
+def unplace_session(session_id: int, placement: Placed) -> None:
     """Take back a placement whose worker did not take the room, so that the next try chooses again."""
     Session.objects.filter(pk=session_id, node=placement.node, node_instance=placement.instance).update(
         node="", node_instance=""
@@ -94,7 +106,8 @@ def release_rooms(node: str, instance: str) -> list[Session]:
 
 def rooms_on(node: str, instance: str) -> list[str]:
     """Ids of the rooms of running sessions that belong on that worker."""
-    ids = Session.objects.filter(node=node, node_instance=instance, ended_at=None).values_list(
-        "room_id", flat=True
+    here = Q(node=node, node_instance=instance) | Q(
+        participants__node=node, participants__node_instance=instance
     )
+    ids = Session.objects.filter(here, ended_at=None).values_list("room_id", flat=True).distinct()
     return [str(room_id) for room_id in ids]

@@ -7,9 +7,9 @@ from typing import Any
 from django.dispatch import receiver
 
 from media_gateway.models import MediaNode
-from media_gateway.signals import node_down, node_up, rooms_claimed, trouble_told
+from media_gateway.signals import node_down, node_up, relay_lost, rooms_claimed, trouble_told
 from meetings.invitations.models import Invitation
-from meetings.live import incidents, media, placement, presence
+from meetings.live import incidents, media, placement, presence, spread
 from meetings.live.ending import end_session
 from meetings.live.roles import follow_invitations
 from meetings.permissions.actor import SYSTEM, Actor
@@ -21,6 +21,7 @@ from meetings.scheduling.signals import meeting_cancelled, roles_given
 def reconnect_rooms(node: MediaNode, instance: str, **kwargs: Any) -> None:
     if node.kind == MediaNode.Kind.MEDIA:
         placement.release_rooms(node.name, instance)
+        spread.release_seats(node.name, instance)
 
 
 @receiver(node_up)
@@ -32,6 +33,11 @@ def restate_rooms(node: MediaNode, **kwargs: Any) -> None:
 @receiver(trouble_told)
 def write_down(node: str, room: str, data: dict[str, Any], **kwargs: Any) -> None:
     incidents.note_trouble(room, data, node=node)
+
+
+@receiver(relay_lost)
+def renew_relay(node: str, room: str, other: str, **kwargs: Any) -> None:
+    spread.renew_relay(room, node, other)
 
 
 @receiver(rooms_claimed)
