@@ -44,6 +44,8 @@ class Allocation:
         self.has_feedback = False
         """the answer took transport-wide feedback"""
         self.allocator = Allocator()
+        self.wanted = 0.0
+        """bit/s that would show every picture at its best, with the sound; 0 when there is none"""
         self.next_at = 0.0
         self.squeezed: set[tuple[str, str]] = set()
         self.shortfall: tuple[int | None, int | None] = (None, None)
@@ -80,11 +82,12 @@ class Allocation:
         pictures = {
             number: down for number, down in self.downs.items() if down.attached and not down.is_audio
         }
-        budget = self.budget(now) - SOUND * sum(
-            down.attached and down.is_audio for down in self.downs.values()
-        )
+        sound = SOUND * sum(down.attached and down.is_audio for down in self.downs.values())
+        budget = self.budget(now) - sound
         demands = [self._demand(number, down, now) for number, down in pictures.items()]
         chosen = self.allocator.allocate(max(0.0, budget), demands, now)
+        pictures_want = self.allocator.wanted
+        self.wanted = pictures_want + sound if pictures_want else 0.0
         squeezed = set()
         self.shortfall = (None, None)
         worst = -1
@@ -138,6 +141,6 @@ class Allocation:
         """For `room.stats`."""
         return {
             "shown": None if self.view is None else len(self.view),
-            "wanted": round(self.allocator.wanted),
+            "wanted": round(self.wanted),
             "squeezed": sorted(map(list, self.squeezed)),
         }

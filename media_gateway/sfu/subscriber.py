@@ -300,7 +300,7 @@ class SubscribeConnection:
         estimator.tick(now)
         self.allocation.run(now)
         if self.allocation.has_feedback:
-            probe = estimator.next_probe(now, self.allocation.allocator.wanted)
+            probe = estimator.next_probe(now, self.allocation.wanted)
             source = self._prober() if probe is not None else None
             if probe is not None and source is not None:
                 self.sender.probe(probe, source, now)

@@ -14,7 +14,9 @@ CONFIRMED = 0.7
 """A probe that shows this share of its rate is followed by the next step at once."""
 DURATION = 0.025
 """Seconds a probe takes: enough packets to measure, too few to disturb."""
-PACKETS, PACKET_BYTES = 8, 1200
+PACKETS, PACKETS_SLOW, SLOW, PACKET_BYTES = 8, 5, 1_000_000.0, 1200
+"""Packets at least, and under the rate `SLOW`: there they fill the line for longer."""
+PATIENCE = 0.25
 RECEIVED = 0.8
 """Share of a probe's packets without which it says nothing."""
 SATURATED = 0.9
@@ -25,7 +27,9 @@ PROGRESS, PROGRESS_INTERVAL = 1.15, 0.4
 STRETCH = 2.0
 """A probe that shows less than it tried, but more than the estimate by the first factor, is soon followed by
 another that takes longer: it may have been jitter."""
+COMPLETE = 0.95
 TIMEOUT = 1.0
+"""Seconds after a probe's deadline for which its outcome is awaited."""
 DROP = 0.66
 AIM = 0.85
 RECOVER_AFTER = 1.5
@@ -34,9 +38,9 @@ NEED = 1.15
 
 
 class Probe(NamedTuple):
-    """What to send: `bytes` in `packets` equal packets, evenly at `bitrate` (bit/s), before `deadline`.
+    """What to send: `packets` and `bytes` at least, evenly at `bitrate` (bit/s), before `deadline`.
 
-    The bytes come on top of the media, as RTX of recent packets or as padding; each is reported to
+    They come on top of the media, as RTX of recent packets or as padding of any size; each is reported to
     `BandwidthEstimator.sent` with the probe's `id`. In three bursts or more it measures best.
     """
 
@@ -67,8 +71,8 @@ class Prober:
         "_last_total",
         "_received",
         "_resolved",
+        "_resolved_bytes",
         "_scales",
-        "_sent_at",
         "_stretch",
         "confirmed",
         "failed",
@@ -79,7 +83,6 @@ class Prober:
         self._id = 0
         self.outstanding: Probe | None = None
         """The probe whose outcome is awaited."""
-        self._sent_at = 0.0
         self._estimate = 0.0
         self._stretch = 1.0
         self._scales = list(FIRST_SCALES)
@@ -92,7 +95,7 @@ class Prober:
         self._clear()
 
     def _clear(self) -> None:
-        self._resolved = self._received = 0
+        self._resolved = self._resolved_bytes = self._received = 0
         self._first_total = self._last_total = self._first_bytes = self._last_bytes = 0
         self._first_sent = self._last_sent = self._first_arrival = self._last_arrival = 0.0
 
@@ -115,7 +118,7 @@ class Prober:
     def next(self, now: float, wanted: float, estimate: float, maximum: float, calm: bool) -> Probe | None:
         """The probe to send now, or None."""
         if self.outstanding is not None:
-            if now - self._sent_at < TIMEOUT:
+            if now < self.outstanding.deadline + TIMEOUT:
                 return None
             self._fail(now)
         need = min(NEED * wanted, maximum)
@@ -133,12 +136,12 @@ class Prober:
         rate = min(rate, NEED * need, maximum)
         size = self._stretch * rate * DURATION / 8
         self._stretch = 1.0
-        packets = max(PACKETS, -int(-size // PACKET_BYTES))
+        packets = max(PACKETS if rate >= SLOW else PACKETS_SLOW, -int(-size // PACKET_BYTES))
+        patience = max(PATIENCE, 2.0 * packets * PACKET_BYTES * 8 / rate)
         self._id += 1
         self._clear()
         self._estimate = estimate
-        self._sent_at = now
-        self.outstanding = probe = Probe(self._id, rate, packets, int(size), now + 10 * DURATION)
+        self.outstanding = probe = Probe(self._id, rate, packets, int(size), now + patience)
         return probe
 
     def acknowledged(
@@ -160,6 +163,7 @@ class Prober:
         if probe is None or probe.id != identity:
             return
         self._resolved += count
+        self._resolved_bytes += count * size
         if not got:
             return
         if not self._received:
@@ -173,9 +177,9 @@ class Prober:
     def outcome(self, now: float, loss: float) -> float:
         """What the awaited probe has shown (bit/s), once; else 0. `loss` is what the line loses anyhow."""
         probe = self.outstanding
-        if probe is None or self._resolved < probe.packets:
+        if probe is None or self._resolved < probe.packets or self._resolved_bytes < COMPLETE * probe.bytes:
             return 0.0
-        if self._received < RECEIVED * (1.0 - loss) * probe.packets:
+        if self._received < RECEIVED * (1.0 - loss) * self._resolved:
             self._fail(now)
             return 0.0
         rate = self._measure(probe)

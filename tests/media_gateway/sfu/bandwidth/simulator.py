@@ -60,6 +60,8 @@ class World:
     paced: bool = True
     keyframe_every: float = 0.0
     start: float = 1_000_000.0
+    probe_size: int = 0
+    """bytes of each probe packet; 0 for what the probe asks divided evenly"""
     samples: list[Sample] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -145,9 +147,11 @@ class World:
         probe = self.estimator.next_probe(self.now, self.wanted)
         if probe is not None:
             self.probes += 1
-            size = probe.bytes // probe.packets
-            for index in range(probe.packets):
-                self.at(index * size * 8 / probe.bitrate, lambda: self.send(1, size, probe.id))
+            size = self.probe_size or probe.bytes // probe.packets
+            for index in range(max(probe.packets, -(-probe.bytes // size))):
+                delay = index * size * 8 / probe.bitrate
+                if self.now + delay <= probe.deadline:
+                    self.at(delay, lambda: self.send(1, size, probe.id))
         self.samples.append(
             Sample(
                 self.now - START,

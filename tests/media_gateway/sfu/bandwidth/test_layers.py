@@ -54,6 +54,15 @@ def test_rate_limit_set_and_lifted(wide: float, narrow: float, layer: int, seed:
     assert world.at_layer(0, 2, 45, 50) > 0.9
 
 
+@pytest.mark.parametrize("size", [200, 1200])
+@pytest.mark.parametrize(("rate", "start", "layer"), [(3e6, 150e3, 2), (0.9e6, 100e3, 1), (0.4e6, 60e3, 0)])
+def test_probes_of_whatever_packets_there_are(rate: float, start: float, layer: int, size: int) -> None:
+    """Resent packets have the size they had, padding is small."""
+    world = LayeredWorld(Line(rate, jitter=0.003), start=start, probe_size=size).run(20)
+    assert next(when for when, _, to in world.switches if to == layer) < 8
+    assert world.at_layer(0, layer, 10, 20) > 0.7
+
+
 @pytest.mark.parametrize("seed", SEEDS)
 def test_outage(seed: int) -> None:
     world = LayeredWorld(Line(3e6, jitter=0.003), seed=seed).run(15)
