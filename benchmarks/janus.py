@@ -120,6 +120,7 @@ class Janus:
         self._waiting: dict[str, asyncio.Future[dict[str, Any]]] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._session = 0
+        self._up: dict[int, asyncio.Event] = {}
 
     async def __aenter__(self) -> "Janus":
         program = ensure_installed()
@@ -183,6 +184,8 @@ class Janus:
             message = json.loads(text)
             if message.get("janus") == "ack":
                 continue
+            if message.get("janus") == "webrtcup":
+                self._up.setdefault(message["sender"], asyncio.Event()).set()
             waiting = self._waiting.get(message.get("transaction", ""))
             if waiting is not None and not waiting.done():
                 waiting.set_result(message)
@@ -221,14 +224,18 @@ class Janus:
 
     # -- the videoroom ------------------------------------------------------------
 
-    async def publish(self, name: str, offer: str) -> tuple[int, str]:
-        """Publish what an offer carries; (feed id for subscribers, the answer)."""
+    async def publish(self, name: str, offer: str) -> tuple[int, int, str]:
+        """Publish what an offer carries; (handle, feed id, the answer). There is no feed until `up`."""
         handle = await self._attach()
         body = {"request": "join", "ptype": "publisher", "room": ROOM, "display": name}
         joined = await self._plugin(handle, body)
         feed: int = joined["plugindata"]["data"]["id"]
         answer = await self._plugin(handle, {"request": "publish"}, {"type": "offer", "sdp": offer})
-        return feed, answer["jsep"]["sdp"]
+        return handle, feed, answer["jsep"]["sdp"]
+
+    async def up(self, handle: int) -> None:
+        """Wait until Janus has said that a handle's connection stands."""
+        await asyncio.wait_for(self._up.setdefault(handle, asyncio.Event()).wait(), STARTING)
 
     async def subscribe(self, feeds: list[int]) -> tuple[int, str]:
         """One connection that receives all streams of some feeds; (handle, Janus' offer)."""

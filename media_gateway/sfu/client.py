@@ -55,6 +55,7 @@ class MediaClient:
         """the next transport-wide sequence number, for callers that write the extension"""
         self.binding_answers = 0
         self.pinging = True
+        self.controlling = True
         self._srtp_in: SrtpContext | None = None
         self._srtp_out: SrtpContext | None = None
         self._slot = Slot()
@@ -147,10 +148,14 @@ class MediaClient:
     # -- network ----------------------------------------------------------------
 
     def ping(self) -> None:
-        """One binding request, nominating this path."""
+        """One binding request; nominates this path as long as the server leaves that to us."""
         username = f"{self.remote_ufrag}:{self.ufrag}".encode()
         request = stun.binding_request(
-            secrets.token_bytes(12), username, self.remote_pwd.encode(), use_candidate=True
+            secrets.token_bytes(12),
+            username,
+            self.remote_pwd.encode(),
+            use_candidate=self.controlling,
+            controlling=self.controlling,
         )
         self._send(request)
 
@@ -203,6 +208,10 @@ class MediaClient:
         if first < 4:
             if view[1] == stun.BINDING_REQUEST and first == 0:
                 self._answer_ping(bytes(view[:length]))
+                return
+            if int.from_bytes(view[:2], "big") == stun.BINDING_ERROR:
+                # The one error we give occasion to is a role conflict: a server that is not lite controls.
+                self.controlling = False
                 return
             self.binding_answers += 1
             if not self._dtls_started:

@@ -190,12 +190,17 @@ def answer(request: BindingRequest, ip: str, port: int, password: bytes) -> tupl
 
 
 def binding_request(
-    transaction: bytes, username: bytes, password: bytes, *, use_candidate: bool = False
+    transaction: bytes,
+    username: bytes,
+    password: bytes,
+    *,
+    use_candidate: bool = False,
+    controlling: bool = True,
 ) -> bytes:
     """A client's binding request, for health checks and load generators."""
     body = ATTRIBUTE.pack(USERNAME, len(username)) + username + bytes(-len(username) & 3)
     body += ATTRIBUTE.pack(PRIORITY, 4) + struct.pack("!I", 0x6E7F1EFF)
-    body += ATTRIBUTE.pack(ICE_CONTROLLING, 8) + TIE_BREAKER
+    body += ATTRIBUTE.pack(ICE_CONTROLLING if controlling else ICE_CONTROLLED, 8) + TIE_BREAKER
     if use_candidate:
         body += ATTRIBUTE.pack(USE_CANDIDATE, 0)
     return _signed(BINDING_REQUEST, transaction, body, password, fingerprinted=True)

@@ -82,3 +82,21 @@ async def test_a_released_socket_is_left_to_the_caller(server: socket.socket) ->
     client.feed(data)
     await until(lambda: client.binding_answers == 1)
     client.close()
+
+
+async def test_a_server_that_controls_gets_no_nominations(server: socket.socket) -> None:
+    client = MediaClient(IDENTITY)
+    client.answer(OFFER.format(port=server.getsockname()[1]))
+    data, address = await receive(server, stun.BINDING_REQUEST)
+    first = stun.parse_binding_request(data)
+    assert first is not None and first.use_candidate
+    password = client.remote_pwd.encode()
+    server.sendto(stun.binding_error(first.transaction, stun.ROLE_CONFLICT, password), address)
+    while True:
+        data, _ = await receive(server, stun.BINDING_REQUEST)
+        request = stun.parse_binding_request(data)
+        assert request is not None
+        if not request.use_candidate:
+            break
+    assert client.binding_answers == 0, "a refusal is no answer"
+    client.close()

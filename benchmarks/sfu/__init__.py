@@ -1,0 +1,1 @@
+"""What forwarding costs, beside other servers in the same run: `python -m benchmarks.sfu`."""
