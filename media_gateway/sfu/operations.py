@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import arguments
 from .errors import GatewayError
+from .play import PlayConnection
 from .recorder_feed import RecorderFeed
 from .room import Peer, Room, Services
 from .sdp import ICE_CHARS
@@ -44,6 +45,7 @@ class Operations:
             "peer.report": self._peer_report,
             "peer.remove": self._peer_remove,
             "peer.ice": self._peer_ice,
+            "peer.play": self._peer_play,
             "relay.open": self._relay_open,
             "relay.answer": self._relay_answer,
             "relay.pull": self._relay_pull,
@@ -138,10 +140,17 @@ class Operations:
         ufrag = data.get("ufrag")
         if not isinstance(ufrag, str) or not ICE_CHARS.fullmatch(ufrag):
             raise GatewayError("bad_request", "bad ufrag")
-        if peer.publish is None:
+        if isinstance(peer.subscribe, PlayConnection):
+            lines = peer.subscribe.restart_ice()
+        elif peer.publish is not None:
+            lines = peer.publish.restart(ufrag)
+        else:
             raise GatewayError("not_found", "there is no connection to restart")
-        lines = peer.publish.restart(ufrag)
         return {"ufrag": lines.ufrag, "pwd": lines.pwd, "candidates": candidate_lines(lines)}
+
+    def _peer_play(self, room_id: str, peer_id: str | None, data: dict[str, Any]) -> dict[str, Any]:
+        room, peer = self._peer(room_id, peer_id, data)
+        return {"sdp": room.play(peer, data.get("sdp"))}
 
     def _room_close(self, room_id: str, peer_id: str | None, data: dict[str, Any]) -> dict[str, Any]:
         room = self.rooms.pop(room_id, None)

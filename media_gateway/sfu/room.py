@@ -14,6 +14,7 @@ from .endpoint import Endpoint
 from .errors import GatewayError
 from .loudest import Loudest
 from .pacer import Pacer
+from .play import PlayConnection
 from .publisher import PublishConnection
 from .recorder_feed import RecorderFeed
 from .relays import Relays
@@ -187,6 +188,30 @@ class Room:
         if peer.publish is not None:
             peer.publish.close()
             peer.publish = None
+
+    def play(self, peer: Peer, text: object) -> str:
+        """Play to a peer by its own offer (WHEP), in the place of offers of ours; the answer."""
+        services, before = self.services, peer.subscribe
+        connection = PlayConnection(
+            services.endpoint,
+            services.candidates,
+            offer=before.offer,
+            state_changed=before.state_changed,
+            call_later=services.call_later,
+            wake=services.pacer.add,
+            paused=lambda tracks: None,
+            speakers=lambda: list(self.speaker.speakers),
+        )
+        try:
+            answer = connection.take_offer(text)
+        except GatewayError:
+            connection.close()
+            raise
+        peer.subscribe = connection
+        for down in before.downs.values():
+            connection.add(down.source)
+        before.close()
+        return answer
 
     def lose_publisher(self, peer: Peer) -> None:
         """The publishing connection ended: keep its sources for a while, for a new one to adopt."""

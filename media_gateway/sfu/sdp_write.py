@@ -85,9 +85,8 @@ class OfferedSection:
     rtx_ssrc: int | None = None
 
 
-def _head(
-    session: int, version: int, mids: Iterable[str], transport: TransportLines, setup: str
-) -> list[str]:
+def head(session: int, version: int, mids: Iterable[str], transport: TransportLines, setup: str) -> list[str]:
+    """The session level of all our descriptions."""
     return [
         "v=0",
         f"o=- {session} {version} IN IP4 127.0.0.1",
@@ -117,9 +116,10 @@ def candidate_lines(transport: TransportLines) -> list[str]:
     return [*lines, "a=end-of-candidates"]
 
 
-def _codec_lines(
+def codec_lines(
     codec: Codec, payload_type: int, rtx_payload_type: int | None, fmtp: str, feedback: Iterable[str]
 ) -> list[str]:
+    """The attributes of one codec in an m-line."""
     lines = [f"a=rtpmap:{payload_type} {codec.rtpmap}"]
     lines += [f"a=rtcp-fb:{payload_type} {kind}" for kind in feedback]
     if fmtp:
@@ -139,7 +139,7 @@ def publish_answer(
 ) -> str:
     """The answer to a publishing browser: we are passive, receive what was accepted, and ask for feedback."""
     mids = [section.mid for section in sections if section.accepted]
-    lines = _head(session, version, mids, transport, "passive")
+    lines = head(session, version, mids, transport, "passive")
     carried = False
     for section in sections:
         if not section.accepted:
@@ -171,7 +171,7 @@ def publish_answer(
             carried = True
         lines += [f"a=extmap:{ident} {uri}" for ident, uri in section.extensions]
         for form in section.formats:
-            lines += _codec_lines(
+            lines += codec_lines(
                 form.codec, form.payload_type, form.rtx_payload_type, form.fmtp, form.feedback
             )
         lines += [f"a=rid:{rid} recv" for rid in section.rids]
@@ -193,7 +193,7 @@ def subscribe_offer(
     session: int, version: int, transport: TransportLines, sections: list[OfferedSection]
 ) -> str:
     """An offer to a subscriber. `a=msid:<peer> <source>` says who and what each m-line carries."""
-    lines = _head(session, version, [section.mid for section in sections], transport, "actpass")
+    lines = head(session, version, [section.mid for section in sections], transport, "actpass")
     lines.append("a=extmap-allow-mixed")
     for place, section in enumerate(sections):
         codec = section.codec or preferred_codec(section.kind)
@@ -214,10 +214,10 @@ def subscribe_offer(
             lines += candidate_lines(transport)
         lines += [f"a=extmap:{ident} {uri}" for ident, uri in _offered_extensions(codec)]
         feedback = ("transport-cc", *codec.feedback)
-        lines += _codec_lines(codec, codec.payload_type, codec.rtx_payload_type, codec.fmtp, feedback)
+        lines += codec_lines(codec, codec.payload_type, codec.rtx_payload_type, codec.fmtp, feedback)
         if codec.plain is not None:
             plain = codec.plain
-            lines += _codec_lines(plain, plain.payload_type, None, plain.fmtp, ("transport-cc",))
+            lines += codec_lines(plain, plain.payload_type, None, plain.fmtp, ("transport-cc",))
         if section.ssrc is not None:
             # Chromium takes the first ssrc line for the media, whatever the group says.
             if section.rtx_ssrc is not None:
