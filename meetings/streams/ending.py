@@ -6,7 +6,6 @@ from django.db import transaction
 from django.utils import timezone
 
 from media_gateway import client
-from meetings.live import media
 from meetings.live.guards import audit, lock_session
 from meetings.live.joining import go_out
 from meetings.live.models import Participant
@@ -28,17 +27,16 @@ def end_connection(connection: StreamConnection, *, reason: str, actor: Actor) -
         if not open_rows.update(ended_at=timezone.now(), end_reason=reason):
             return False
         participant = connection.participant
-        if participant is None:
-            media.tell(session, "peer.remove", peer=connection.peer)
-            return True
-        participant = Participant.objects.get(pk=participant.pk)
-        participant.session = session
-        if participant.state == Participant.State.IN and session.ended_at is None:
+        if participant is not None:
+            participant = Participant.objects.get(pk=participant.pk)
+            participant.session = session
+        is_in = participant is not None and participant.state == Participant.State.IN
+        if participant is not None and is_in and session.ended_at is None:
             left = "lost" if reason in _LOST else "left"
             go_out(participant, Participant.State.LEFT, left, at=timezone.now())
             audit("stream.leave", participant, actor=actor, reason=reason)
         elif connection.node:
-            # Never came in: only the worker may know of it.
+            # Who plays, or never came in: only the worker knows of it.
             node, room, peer = connection.node, str(session.room_id), connection.peer
             transaction.on_commit(lambda: _drop(node, room, peer), robust=True)
     return True

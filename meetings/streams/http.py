@@ -22,6 +22,8 @@ MAX_BODY = 65536
 # Tokens cannot be guessed; this keeps trying cheap for the portal.
 BAD_TOKENS = Throttle("stream-token", limit=30, window=600)
 OFFERS_BY_KEY = Throttle("stream-offer-key", limit=30, window=60)
+# All screens of a hall begin at once when the meeting does.
+PLAYS_BY_KEY = Throttle("stream-play-key", limit=300, window=60)
 OFFERS_BY_ADDRESS = Throttle("stream-offer-ip", limit=120, window=60)
 CHANGES = Throttle("stream-change", limit=120, window=60)
 

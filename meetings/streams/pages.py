@@ -25,8 +25,17 @@ from meetings.streams.forms import KeyForm
 from meetings.streams.keys import MadeKey, make_key, revoke_key
 from meetings.streams.models import StreamKey
 from meetings.streams.selectors import keys_of
+from meetings.streams.tokens import player_link
 
-DIRECTIONS = (StreamKey.Direction.PUBLISH.value,)
+DIRECTIONS = tuple(StreamKey.Direction.values)
+
+
+@dataclass(frozen=True)
+class Row:
+    """A key, and where it plays if that is what it is for."""
+
+    key: StreamKey
+    play_url: str
 
 
 @dataclass(frozen=True)
@@ -34,7 +43,7 @@ class Shown:
     """One direction on the page."""
 
     direction: str
-    keys: list[StreamKey]
+    rows: list[Row]
     form: KeyForm
 
 
@@ -57,6 +66,10 @@ def endpoint_url(key: StreamKey) -> str:
     """What goes into the program's field for the server."""
     name = "meetings:whip" if key.publishes else "meetings:whep"
     return settings.PUBLIC_URL + reverse(name, args=[key.meeting.code])
+
+
+def _row(key: StreamKey) -> Row:
+    return Row(key, "" if key.publishes else player_link(key))
 
 
 @never_cache
@@ -85,8 +98,10 @@ def streams(request: HttpRequest, pk: int) -> HttpResponse:
         "now": now,
         "made": made,
         "made_url": endpoint_url(made.key) if made else "",
+        "made_link": "" if made is None or made.key.publishes else player_link(made.key),
         "shown": [
-            Shown(one, [key for key in keys if key.direction == one], form) for one, form in forms.items()
+            Shown(one, [_row(key) for key in keys if key.direction == one], form)
+            for one, form in forms.items()
         ],
     }
     status = 422 if any(form.errors for form in forms.values()) else 201 if made else 200

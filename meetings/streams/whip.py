@@ -18,7 +18,7 @@ from meetings.streams.publishing import Answered, publish_stream
 from meetings.streams.restarting import take_fragment
 
 
-def _key_for(request: HttpRequest, code: str, direction: str) -> StreamKey:
+def key_for(request: HttpRequest, code: str, direction: str) -> StreamKey:
     """The request's key, if it is one of this meeting and for this direction. Raises StreamProblem."""
     key = http.bearer_key(request)
     meeting = find_meeting(code)
@@ -45,7 +45,7 @@ def created(answered: Answered, location: str) -> HttpResponse:
 
 
 def _post(request: HttpRequest, code: str) -> HttpResponse:
-    key = _key_for(request, code, StreamKey.Direction.PUBLISH)
+    key = key_for(request, code, StreamKey.Direction.PUBLISH)
     ip = client_ip(request)
     http.limit(http.OFFERS_BY_KEY, str(key.pk))
     http.limit(http.OFFERS_BY_ADDRESS, ip or "-")
@@ -58,7 +58,7 @@ def nothing(request: HttpRequest, **_kwargs: str) -> HttpResponse:
     return HttpResponse(status=204)
 
 
-def _options(request: HttpRequest, code: str) -> HttpResponse:
+def options(request: HttpRequest, code: str) -> HttpResponse:
     """With a key, the ICE servers: some clients must know them before they make an offer (section 4.6)."""
     response = http.LinkedResponse()
     if request.headers.get("Authorization"):
@@ -68,7 +68,7 @@ def _options(request: HttpRequest, code: str) -> HttpResponse:
 
 
 whip_endpoint = http.endpoint(
-    {"POST": _post, "GET": nothing, "OPTIONS": _options}, accepts=("Accept-Post", http.SDP)
+    {"POST": _post, "GET": nothing, "OPTIONS": options}, accepts=("Accept-Post", http.SDP)
 )
 
 

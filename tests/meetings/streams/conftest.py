@@ -73,6 +73,7 @@ class Workers:
             raise GatewayError(self.faults[op], "by the test")
         replies: dict[str, dict[str, Any]] = {
             "peer.publish": {"sdp": ANSWER},
+            "peer.play": {"sdp": ANSWER},
             "peer.ice": {
                 "ufrag": "fresh",
                 "pwd": "freshfreshfreshfreshfresh",
