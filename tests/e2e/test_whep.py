@@ -12,6 +12,7 @@ from tests.e2e.codes import BLUE, RED, Person, find_codes
 from tests.e2e.conftest import StartBrowser
 from tests.e2e.party import book_now, party
 from tests.e2e.room import wait_until
+from tests.e2e.test_pages import AXE
 from tests.e2e.whip import make_token
 from tests.services.stack import PortalStack
 
@@ -66,3 +67,5 @@ def test_a_screen_waits_for_an_empty_room(portal: PortalStack, chromium: StartBr
     page.goto(link)
     expect(page.locator("#main")).to_have_attribute("data-state", "waiting", timeout=20_000)
     expect(page.locator("#play-status")).to_have_text("Nobody is in the meeting now.")
+    page.evaluate(AXE)
+    assert page.evaluate("axe.run(document).then((found) => found.violations.map(({ id }) => id))") == []

@@ -84,9 +84,19 @@ function ended(pc) {
   });
 }
 
+/**
+ * The TURN servers this portal gives to who plays, as Link headers (RFC 9725 section 4.6).
+ * @returns {Promise<RTCIceServer[]>}
+ */
+async function iceServers() {
+  const response = await fetch(config.url, { method: "OPTIONS", headers: { Authorization: `Bearer ${config.token}` } });
+  const links = (response.headers.get("Link") ?? "").matchAll(/<([^>]+)>; rel="ice-server"(?:; username="([^"]*)"; credential="([^"]*)")?/g);
+  return [...links].map(([, urls, username, credential]) => ({ urls, username, credential }));
+}
+
 /** One session from offer to end. @returns {Promise<number>} seconds to wait before the next, or -1: never again */
 async function playOnce() {
-  const pc = new RTCPeerConnection({ bundlePolicy: "max-bundle" });
+  const pc = new RTCPeerConnection({ bundlePolicy: "max-bundle", iceServers: await iceServers() });
   const over = ended(pc);
   try {
     const counts = { audio: 0, video: 0 };
