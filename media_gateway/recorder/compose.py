@@ -15,6 +15,7 @@ import av
 import numpy as np
 
 from . import lettering
+from .frames import DECODERS
 from .mixer import CHANNELS, Mixer, measure
 from .reader import Journal, read_recording
 from .sound import RATE, Samples
@@ -28,7 +29,9 @@ AAC_FRAME = 1024
 AAC_BIT_RATE = 128_000
 MEASURE_SHARE = 0.1  # of the work, for progress
 STALE_PART_S = 3600
-NEEDED_CODECS = (("libx264", "w"), ("aac", "w"), ("vp8", "r"), ("h264", "r"), ("libopus", "r"))
+NEEDED_CODECS = (
+    ("libx264", "w"), ("aac", "w"), ("libopus", "r"), *((name, "r") for name in DECODERS.values()),
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 import av
 from av.error import FFmpegError
 
-from .frames import CODECS, EncodedFrame, assemble
+from .frames import DECODERS, EncodedFrame, assemble
 from .reader import Journal, Stream
 
 Picture = tuple[float, av.VideoFrame]
@@ -24,7 +24,7 @@ class PictureDecoder:
     """
 
     def __init__(self, codec: str) -> None:
-        context = av.CodecContext.create(codec, "r")
+        context = av.CodecContext.create(DECODERS[codec], "r")
         assert isinstance(context, av.VideoCodecContext)
         self._context = context
         self._context.thread_count = 1
@@ -46,15 +46,18 @@ class PictureDecoder:
         ):
             self.skipped += 1
             return []
-        packet = av.Packet(frame.data)
-        packet.pts = round(frame.wall * 1e6)
+        shown: dict[int | None, av.VideoFrame] = {}
         try:
-            decoded = self._context.decode(packet)
+            for part in frame.parts:
+                packet = av.Packet(part)
+                packet.pts = round(frame.wall * 1e6)
+                # Of the layers of one frame the last is the whole picture.
+                shown |= {each.pts: each for each in self._context.decode(packet)}
         except FFmpegError:
             self.skipped += 1
             self._broken_since = frame.wall
             return []
-        return [(frame.wall if each.pts is None else each.pts / 1e6, each) for each in decoded]
+        return [(frame.wall if pts is None else pts / 1e6, each) for pts, each in shown.items()]
 
 
 class PictureTrack:
@@ -63,14 +66,14 @@ class PictureTrack:
     def __init__(self, journals: Sequence[Journal]) -> None:
         self.skipped = 0
         self.unknown_codecs = {
-            journal.info.codec for journal in journals if journal.info.codec.lower() not in CODECS
+            journal.info.codec for journal in journals if journal.info.codec.lower() not in DECODERS
         }
         # A source that is switched on and off makes many streams; a decoder lives only as long as one runs.
         waiting = [
             (float(stream.wall[0]), index, number, stream, journal.info.codec.lower())
             for index, journal in enumerate(journals)
             for number, stream in enumerate(journal.streams)
-            if journal.info.codec.lower() in CODECS
+            if journal.info.codec.lower() in DECODERS
         ]
         self._waiting = sorted(waiting, key=lambda each: each[:3])
         self._running: list[tuple[float, int, av.VideoFrame, Iterator[Picture]]] = []

@@ -127,6 +127,41 @@ def picture(color: tuple[int, int, int], width: int = 320, height: int = 180) ->
     return np.full((height, width, 3), color, dtype=np.uint8)
 
 
+class Vp9Encoder:
+    """Encodes VP9 and cuts frames into RTP payloads (RFC 9628), as aiortc's encoders do for other codecs."""
+
+    def __init__(self) -> None:
+        self.target_bitrate = 500_000
+        self.context: av.VideoCodecContext | None = None
+        self.count = 0
+
+    def encode(self, frame: av.VideoFrame, force_keyframe: bool = False) -> tuple[list[bytes], int]:
+        size = (frame.width, frame.height)
+        if self.context is None or (self.context.width, self.context.height) != size:
+            self.context = av.CodecContext.create("libvpx-vp9", "w")
+            self.context.width, self.context.height = size
+            self.context.pix_fmt, self.context.bit_rate = "yuv420p", self.target_bitrate
+            self.context.time_base = fractions.Fraction(1, 90_000)
+            self.context.framerate, self.context.gop_size = fractions.Fraction(15), 1000
+            self.context.options = {"deadline": "realtime", "cpu-used": "8", "lag-in-frames": "0"}
+        kinds = av.video.frame.PictureType
+        frame.pict_type = kinds.I if force_keyframe else kinds.NONE
+        (packet,) = self.context.encode(frame)
+        data = bytes(packet)
+        pieces = [data[at : at + 1000] for at in range(0, len(data), 1000)]
+        picture = (0x8000 | self.count & 0x7FFF).to_bytes(2, "big")
+        self.count += 1
+        flags = [0x80 | (0 if packet.is_keyframe else 0x40) for _ in pieces]
+        flags[0] |= 0x08
+        flags[-1] |= 0x04
+        return [
+            bytes((flag,)) + picture + piece for flag, piece in zip(flags, pieces, strict=True)
+        ], frame.pts
+
+
+ENCODERS = {"VP8": Vp8Encoder, "H264": H264Encoder, "VP9": Vp9Encoder}
+
+
 def add_video(
     stream: Stream,
     start: float,
@@ -150,7 +185,7 @@ def add_video(
 
     The RTP timestamp of ``start`` is ``first_timestamp``; packets come ``delay`` seconds after capture.
     """
-    encoder = H264Encoder() if stream.info.codec == "H264" else Vp8Encoder()
+    encoder = ENCODERS[stream.info.codec]()
     encoder.target_bitrate = 500_000
     still = None if color is None else picture(color, width, height)
     seq = first_seq

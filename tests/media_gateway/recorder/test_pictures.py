@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import base64
+import json
+import pathlib
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +17,7 @@ from media_gateway.recorder.pictures import PATIENCE_S, PictureTrack
 from media_gateway.recorder.reader import Journal, read_recording
 
 from .conftest import Studio, near
-from .feeder import START_NS, Stream, add_video, picture
+from .feeder import START_NS, Stream, add_video, picture, rtp
 
 RED, BLUE = (200, 40, 40), (50, 60, 210)
 
@@ -37,7 +42,7 @@ class Camera:
         ]
 
 
-@pytest.fixture(params=["VP8", "H264"])
+@pytest.fixture(params=["VP8", "H264", "VP9"])
 async def camera(studio: Studio, request: pytest.FixtureRequest) -> Camera:
     worker = await studio.start()
     return Camera(studio, Stream(worker, 1, worker.info("p0", "camera", codec=request.param)))
@@ -96,6 +101,7 @@ async def test_picture_freezes_from_a_loss_to_the_next_key_frame(camera: Camera)
     assert track.skipped == 12
 
 
+@pytest.mark.parametrize("camera", ["VP8", "H264"], indirect=True)
 async def test_frozen_for_too_long_it_goes_on_without_key_frame(camera: Camera) -> None:
     def draw(at: float) -> np.ndarray:
         return noise(0.0) // 2 + np.uint8(10 * at)  # changes little: the encoder makes no key frame by itself
@@ -129,6 +135,60 @@ async def test_packets_that_are_no_frames_are_survived(camera: Camera) -> None:
     track = PictureTrack([await camera.journal()])
     assert near(color(track, 0.9), RED)
     assert near(color(track, 2.5), RED)
+
+
+def replay(stream: Stream, name: str, *, lost: Callable[[dict[str, Any]], bool] = lambda row: False) -> None:
+    """The first second of a camera as Chromium sent it."""
+    rows = json.loads((pathlib.Path(__file__).parent / "captured" / f"{name}.json").read_text())
+    stream.describe(0.0, 1.0)
+    for row in rows:
+        if not lost(row):
+            payload = base64.b64decode(row["payload"])
+            packet = rtp(row["sequence"], row["timestamp"], payload, marker=row["marker"])
+            stream.packet(row["at"] + 0.02, packet)
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "expected", "width"),
+    [
+        ("av1", "AV1", (30, 30, 200), 320),
+        ("av1_l2t1", "AV1", (200, 30, 30), 640),
+        ("vp9_l2t1_key", "VP9", (30, 200, 30), 640),
+    ],
+)
+async def test_what_a_browser_sends(
+    studio: Studio, name: str, codec: str, expected: tuple[int, int, int], width: int
+) -> None:
+    """AV1, and streams with two spatial layers: one picture a frame, and that the large one."""
+    worker = await studio.start()
+    stream = Stream(worker, 1, worker.info("p0", "camera", codec=codec))
+    replay(stream, name)
+    journal = await Camera(studio, stream).journal()
+    frames = list(assemble(journal.streams[0], codec.lower()))
+    assert len(frames) > 15 and all(frame.intact for frame in frames)
+    assert frames[0].keyframe and [frame.continues for frame in frames] == [False] + [True] * (
+        len(frames) - 1
+    )
+    track = PictureTrack([journal])
+    seen: dict[float, int] = {}
+    for step in range(100):
+        found = track.at(step / 100)
+        if found is not None:
+            seen[found[0]] = found[1].width
+    assert set(seen.values()) == {width} and len(seen) > 15
+    shown = color(track, 1.0)
+    assert shown is not None and all(abs(a - b) < 60 for a, b in zip(shown, expected, strict=True))
+    assert track.skipped == 0 and track.unknown_codecs == set()
+
+
+async def test_a_lost_packet_of_av1_is_told(studio: Studio) -> None:
+    worker = await studio.start()
+    stream = Stream(worker, 1, worker.info("p0", "camera", codec="AV1"))
+    rows = json.loads((pathlib.Path(__file__).parent / "captured" / "av1_l2t1.json").read_text())
+    missing = rows[9]["sequence"]
+    replay(stream, "av1_l2t1", lost=lambda row: row["sequence"] == missing)
+    frames = await Camera(studio, stream).frames()
+    assert [frame.intact and frame.continues for frame in frames].count(False) >= 2
 
 
 async def test_padding_packets_are_no_gap(studio: Studio) -> None:
