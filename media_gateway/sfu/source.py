@@ -151,10 +151,13 @@ class Source:
         if layer.clock_shift is None or self.blocked:
             return
         self.sender_report = (ntp, (timestamp + layer.clock_shift) & 0xFFFFFFFF)
-        for down in layer.live:
-            down.send_report()
-        if self.tap is not None and self.tap.layer is layer:
-            self.tap.sender_report()
+        # Spatial layers come by the whole stream's report, sound without redundancy by the redundant one's.
+        for each in self.every_layer:
+            if each is layer or each is self.plain or (layer.uplink and each.uplink is layer.uplink):
+                for down in each.live:
+                    down.send_report()
+                if self.tap is not None and self.tap.layer is each:
+                    self.tap.sender_report()
 
     # -- receivers ------------------------------------------------------------
 
@@ -184,8 +187,16 @@ class Source:
         for layer in self.every_layer:
             layer.measure(span)
             layer.cache.prune(now)
-        if len(self.layers) > 1:
+        if len(self.layers) > 1 and self.layers[-1].rid:
+            self._order(now)
             self._choose_active(now)
+
+    def _order(self, now: float) -> None:
+        """Names may mislead: once every layer was seen, the larger picture is the better one."""
+        if all(layer.pixels and layer.flowing(now) for layer in self.layers):
+            ordered = sorted(self.layers, key=lambda layer: layer.pixels)
+            if ordered != self.layers:
+                self.layers = ordered
 
     def want(self, layer: Layer) -> None:
         """Somebody aims at a layer: have it sent, if it was switched off."""
@@ -214,6 +225,8 @@ class Source:
             self._announce_active()
 
     def _announce_active(self) -> None:
+        if not self.layers[-1].rid:
+            return  # the spatial layers of one stream cannot be switched off one by one
         self.layers_wanted({layer.rid: layer.active for layer in self.layers})
 
     # -- end ------------------------------------------------------------

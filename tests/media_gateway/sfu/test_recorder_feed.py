@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 
-from media_gateway.sfu import recorder_feed, rtcp
+from media_gateway.sfu import recorder_feed, red, rtcp
+from media_gateway.sfu.client import MediaClient
+from media_gateway.sfu.codecs import OPUS, RED
 from media_gateway.sfu.gateway import GatewayError
-from tests.media_gateway.sfu.support import Harness, Sender, until
+from tests.media_gateway.sfu.support import IDENTITY, Harness, Sender, until
 
 TOKEN = "00112233445566ff"
 
@@ -218,3 +220,44 @@ async def test_bad_requests_record_nothing(change: dict[str, Any]) -> None:
             await harness.call("room.record", **data)
         assert caught.value.code == "bad_request"
         assert (await harness.call("room.stats"))["recordings"] == {}
+
+
+async def test_redundant_speech_is_recorded_plain_with_its_clock(
+    harness: Harness, recorder: Recorder
+) -> None:
+    """Losses that the redundancy makes good are none for the recorder."""
+    ann = await harness.join("ann")
+    client = ann.publisher = MediaClient(IDENTITY)
+    track = client.add_track("mic")
+    offer = client.offer().replace("SAVPF 111", "SAVPF 111 63")
+    offer += "a=rtpmap:63 red/48000/2\r\na=fmtp:63 111/111\r\n"
+    reply = await ann.call("peer.publish", generation=1, sdp=offer, tracks=client.published())
+    client.connect(reply["sdp"])
+    await asyncio.wait_for(client.connected.wait(), 5)
+    assert await start(harness, recorder) == 1
+    track.codec = RED
+    mic = Sender(client, track)
+
+    def speak(number: int, *, lost: bool = False) -> None:
+        older, newer = (b"word %d" % each for each in (number - 1, number))
+        packet = mic.packet(red.pack([red.Block(111, 960, older), red.Block(111, 0, newer)]), level=30)
+        mic.timestamp += 960
+        if not lost:
+            client.send_rtp(packet)
+
+    for number in range(1, 9):
+        speak(number, lost=number == 5)
+    await until(lambda: len(recorder.of(2)) == 8)
+    ((_, described),) = recorder.tracks().items()
+    assert (described["codec"], described["fmtp"]) == ("opus", OPUS.fmtp)
+    packets = [body for _, body in recorder.of(2)]
+    assert [packet[12:] for packet in packets] == [b"word %d" % number for number in range(1, 9)]
+    numbers = [int.from_bytes(packet[2:4], "big") for packet in packets]
+    assert numbers == [(numbers[0] + place) & 0xFFFF for place in range(8)]
+    stamps = [int.from_bytes(packet[4:8], "big") for packet in packets]
+    assert stamps == [(stamps[0] + 960 * place) & 0xFFFFFFFF for place in range(8)]
+    assert {packet[1] & 0x7F for packet in packets} == {OPUS.payload_type}
+    client.send_rtcp(rtcp.SenderReport(track.ssrc, 7 << 32, mic.timestamp - 960, 1, 1).pack())
+    await until(lambda: recorder.of(4))
+    ((_, clock),) = recorder.of(4)
+    assert struct.unpack("!QI", clock) == (7 << 32, stamps[-1])

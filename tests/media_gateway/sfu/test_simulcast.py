@@ -186,6 +186,7 @@ class LayerSender:
 
     def __init__(self, client: MediaClient, track: OutTrack, rid: str, sequence: int) -> None:
         self.client, self.track, self.rid = client, track, rid
+        self.size = SIZES[rid]
         self.sequence, self.timestamp = sequence, 5000
         self.rtx_sequence = 7
         self.payloads: dict[int, bytes] = {}
@@ -201,7 +202,7 @@ class LayerSender:
         return head + rtp.EXTENSION_HEAD.pack(rtp.ONE_BYTE_PROFILE, len(elements) // 4) + elements + payload
 
     def frame(self, key: bool, *, send: bool = True) -> bytes:
-        width, height = SIZES[self.rid]
+        width, height = self.size
         tag = f"{self.rid} {self.sequence}".encode()
         payload = b"\x10\x01" + bytes(9) + tag
         if key:
@@ -382,3 +383,24 @@ async def test_strange_rids_and_types_find_no_layer(harness: Harness) -> None:
         await asyncio.sleep(0.02)
     connection = harness.gateway._rooms["room"].peers["ann"].publish
     assert connection is not None and list(connection.by_ssrc) == [good]
+
+
+async def test_the_larger_picture_is_the_better_whatever_the_names_say(harness: Harness) -> None:
+    """OBS numbers its layers from the best down."""
+    await harness.join("bob")
+    _, senders = await publisher(harness)
+    sizes = [SIZES["f"], SIZES["h"], SIZES["q"]]
+    for rid, size in zip("qhf", sizes, strict=True):
+        senders[rid].size = size
+    deadline = asyncio.get_running_loop().time() + 10
+    while list(await published_layers(harness)) != ["f", "h", "q"]:
+        for sender in senders.values():
+            sender.frame(True)
+        assert asyncio.get_running_loop().time() < deadline
+        await asyncio.sleep(0.05)
+
+
+async def published_layers(harness: Harness) -> list[str]:
+    stats = await harness.call("room.stats")
+    (peer,) = [peer for peer in stats["peers"] if peer["peer"] == "ann"]
+    return [layer["rid"] for layer in peer["publish"]["tracks"][0]["layers"]]
