@@ -312,14 +312,14 @@ async def test_h264_is_composed_too(studio: Studio) -> None:
 
 async def test_unknown_codec_is_told_and_the_rest_is_composed(studio: Studio) -> None:
     worker = await studio.start()
-    camera = Stream(worker, 1, worker.info("p0", "camera", codec="AV1"))
+    camera = Stream(worker, 1, worker.info("p0", "camera", codec="H265"))
     camera.describe(0.0, 1.0)
     camera.packet(0.5, b"\x80\x60" + bytes(30))
     mic = Stream(worker, 2, worker.info("p0", "mic"))
     add_audio(mic, 0.0, tone(440, 1.0))
     await studio.record(camera, mic)
     film = studio.compose(1.0)
-    assert film.result.warnings == ["p0: cannot decode AV1"]
+    assert film.result.warnings == ["p0: cannot decode H265"]
     assert film.pitch(0.1, 0.9) == pytest.approx(440, abs=4)
 
 
