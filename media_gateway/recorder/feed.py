@@ -33,8 +33,8 @@ class FeedError(ValueError):
 class TrackInfo:
     """What a media worker says about one track it forwards.
 
-    ``source`` is one of ``mic``, ``camera``, ``screen``, ``screen_audio``; ``codec`` is ``opus``, ``VP8``
-    or ``H264``; ``clock_rate`` is in Hz.
+    ``source`` is one of ``mic``, ``camera``, ``screen``, ``screen_audio``; ``codec`` is ``opus``, ``VP8``,
+    ``H264``, ``VP9`` or ``AV1``; ``clock_rate`` is in Hz.
     """
 
     instance: str
