@@ -4,7 +4,7 @@ PY := .venv/bin/python
 PYTEST := $(PY) -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test run demo doctor test test-postgres lint screenshots messages bench bench-sfu lock clean
+.PHONY: help setup setup-test run demo doctor test test-postgres lint screenshots messages bench bench-sfu bench-impaired lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -53,6 +53,9 @@ bench: setup-test ## everything that is measured (a quarter of an hour, wants a 
 
 bench-sfu: setup-test ## of it: forwarding, beside Janus and aiortc; a part with ARGS="--only costs"
 	$(PY) -m benchmarks.sfu $(ARGS)
+
+bench-impaired: setup-test ## of it: calls over bad networks, beside Janus; a part with ARGS="--cells far"
+	$(PY) -m benchmarks.bench_impaired $(ARGS)
 
 lock: setup-test ## pin everything that requirements*.txt pull in, anew
 	.venv/bin/uv pip compile requirements-dev.txt --universal --python-version 3.11 --no-header --no-annotate --no-emit-index-url --upgrade --quiet --output-file constraints.txt

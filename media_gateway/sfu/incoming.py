@@ -125,12 +125,26 @@ class IncomingStream:
     def ask_again(self, now: float) -> None:
         """NACK what is missing, as far as it is due."""
         self.next_nack = now + NACK_EVERY
-        due = self.receiver.due(now)
+        receiver = self.receiver
+        abandoned = receiver.abandoned
+        due = receiver.due(now)
+        if receiver.abandoned != abandoned and self.nackable:
+            self._start_afresh(now)
         # Where the browser resends nothing a gap is only counted.
         if due and self.nackable and self.ssrc is not None and not self.track.source.blocked:
             connection = self.track.connection
             connection.nacks += len(due)
             connection.send(rtcp.Nack(connection.ssrc, self.ssrc, due).pack())
+
+    def _start_afresh(self, now: float) -> None:
+        """What is lost for good can be decoded by nobody: ask for a key frame before viewers have to."""
+        layer = self.layer
+        if layer.codec.starts_keyframe is None or self.track.source.blocked:
+            return
+        if self.splitter is None:
+            layer.resume()
+        if layer.live or layer.waiting or self.track.source.tap is not None or self.splitter is not None:
+            layer.request_keyframe(now)
 
     def release(self) -> None:
         """Nothing comes by this stream any more."""

@@ -168,6 +168,8 @@ class PublishConnection:
         extended = stream.receiver.receive(sequence, timestamp, now)
         if extended is None:
             return
+        if stream.receiver.missing and now >= stream.next_nack:
+            stream.ask_again(now)  # first: after an outage this packet is no good to anybody either
         if not at:
             stream.deliver(extended, timestamp, second >> 7, view[start:end], now)
         elif stream.hears:
@@ -180,8 +182,6 @@ class PublishConnection:
             stream.deliver(
                 extended, timestamp, second >> 7, view[start:end], now, bytes(view[at : at + size])
             )
-        if stream.receiver.missing and now >= stream.next_nack:
-            stream.ask_again(now)
 
     def _unusual(
         self, stream: IncomingStream | None, slot: Slot, length: int, start: int, end: int, now: float

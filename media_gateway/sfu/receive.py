@@ -14,14 +14,20 @@ MAX_GAP = 1000
 NACK_AGE = 1.0
 """Seconds after which a missing packet is of no use to anybody."""
 NACK_TRIES = 10
+SILENCE = 0.4
+HOPELESS = 8
+HOPELESS_ANYHOW = 150
+"""A gap of so many packets after `SILENCE` seconds, or of so many at all, is an outage: nobody wants that old
+sound and picture any more, and resending it would take the line from what is new."""
 
 
 class StreamReceiver:
     """Order and loss of one SSRC. Sequence numbers come out extended: they never wrap."""
 
     __slots__ = (
-        "base", "clock_rate", "duplicates", "expected_prior", "highest", "jitter", "last_transit", "lsr",
-        "lsr_at", "missing", "received", "received_prior", "recovered", "restart", "retry_after",
+        "abandoned", "arrived_at", "base", "clock_rate", "duplicates", "expected_prior", "highest", "jitter",
+        "last_transit", "lsr", "lsr_at", "missing", "received", "received_prior", "recovered", "restart",
+        "retry_after",
     )  # fmt: skip
 
     def __init__(self, clock_rate: int) -> None:
@@ -31,6 +37,9 @@ class StreamReceiver:
         self.received = 0
         self.recovered = 0
         self.duplicates = 0
+        self.abandoned = 0
+        """packets that were asked for in vain"""
+        self.arrived_at = 0.0
         self.expected_prior = 0
         self.received_prior = 0
         self.jitter = 0.0
@@ -85,6 +94,7 @@ class StreamReceiver:
                 self.received = self.received_prior = self.expected_prior = 0
                 self.last_transit = None
         self.restart = None
+        self.arrived_at = now
         self.received += 1
         if not recovered:
             self._measure_jitter(timestamp, now)
@@ -92,8 +102,9 @@ class StreamReceiver:
 
     def _note_missing(self, first: int, end: int, now: float) -> None:
         missing = self.missing
+        hopeless = end - first >= (HOPELESS if now - self.arrived_at > SILENCE else HOPELESS_ANYHOW)
         for extended in range(max(first, end - MAX_MISSING), end):
-            missing[extended] = [now, 0, 0.0]
+            missing[extended] = [now, NACK_TRIES if hopeless else 0, 0.0]
         # Together: looking for a dictionary's first key again and again walks over all that was deleted.
         for extended in list(islice(missing, max(0, len(missing) - MAX_MISSING))):
             del missing[extended]
@@ -128,6 +139,7 @@ class StreamReceiver:
                 asked.append(extended & 0xFFFF)
         for extended in given_up:
             del missing[extended]
+        self.abandoned += len(given_up)
         return asked
 
     def sender_report(self, ntp_middle: int, now: float) -> None:

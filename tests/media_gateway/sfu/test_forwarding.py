@@ -1,6 +1,7 @@
 """Packets in, packets out: raw peers, exact contents."""
 
 import asyncio
+import itertools
 
 import pytest
 
@@ -142,6 +143,26 @@ async def test_a_lost_packet_of_the_publisher_is_asked_for_and_forwarded(harness
     stats = await harness.call("room.stats")
     (track,) = stats["peers"][1]["publish"]["tracks"]
     assert (track["recovered"], track["lost"]) == (4, 0)
+
+
+async def test_after_an_outage_it_goes_on_with_a_key_frame_and_no_hole(harness: Harness) -> None:
+    viewer = await harness.join("bob")
+    _, sender = await camera(harness)
+    await watching(harness, sender, viewer, "ann camera")
+    asked: list[bytes] = []
+    sender.client.on_rtcp = asked.append
+    sender.sequence += 60
+    await asyncio.sleep(0.6)
+    before = len(viewer.got("ann camera"))
+    sender.frame(False, 1)
+    await until(lambda: rtcp_of(asked, rtcp.KeyFrameRequest))
+    assert rtcp_of(asked, rtcp.Nack) == []
+    sender.frame(False, 2)
+    last = [sender.frame(True, 3), sender.frame(False, 4)]
+    await until(lambda: viewer.got("ann camera")[-2:] == last)
+    packets = viewer.received["ann camera"][before - 1 :]
+    steps = [(b.sequence - a.sequence) & 0xFFFF for a, b in itertools.pairwise(packets)]
+    assert steps == [1] * len(steps)
 
 
 async def test_a_subscribers_nack_is_answered_by_rtx(harness: Harness) -> None:

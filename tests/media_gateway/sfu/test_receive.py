@@ -52,6 +52,32 @@ def test_a_recovered_packet_is_counted_and_not_asked_again() -> None:
     assert receiver.due(2.0) == []
 
 
+def test_an_outage_is_not_asked_for() -> None:
+    receiver = StreamReceiver(90000)
+    receiver.receive(10, 0, 1.0)
+    receiver.receive(11, 0, 1.02)
+    receiver.receive(60, 0, 3.0)
+    assert receiver.due(3.01) == [] and receiver.abandoned == 48
+    receiver.receive(63, 0, 3.02)
+    assert receiver.due(3.04) == [61, 62], "single losses are"
+    receiver.due(5.0)
+    assert receiver.abandoned == 50
+
+
+def test_a_pause_of_a_still_picture_is_no_outage() -> None:
+    receiver = StreamReceiver(90000)
+    receiver.receive(10, 0, 1.0)
+    receiver.receive(13, 0, 3.0)
+    assert receiver.due(3.02) == [11, 12]
+
+
+def test_more_than_anybody_would_resend_is_not_asked_for() -> None:
+    receiver = StreamReceiver(90000)
+    receiver.receive(10, 0, 1.0)
+    receiver.receive(300, 0, 1.01)
+    assert receiver.due(1.03) == [] and receiver.abandoned == 289
+
+
 def test_what_never_comes_is_given_up() -> None:
     receiver = StreamReceiver(90000)
     receiver.receive(10, 0, 1.0)
