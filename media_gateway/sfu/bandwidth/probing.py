@@ -33,8 +33,10 @@ TIMEOUT = 1.0
 DROP = 0.66
 AIM = 0.85
 RECOVER_AFTER = 1.5
-NEED = 1.15
-"""The allocator switches up with room of 1.1 times what it switches to."""
+NEED = 1.25
+"""The allocator switches up with room of 1.1 times what it switches to, and of so much after a mistake."""
+REACH = 1.06
+"""Probes go so far beyond the need."""
 
 
 class Probe(NamedTuple):
@@ -133,7 +135,7 @@ class Prober:
             rate = max(AIM * self._before, rate)
             self._before = 0.0
         self._chain = False
-        rate = min(rate, NEED * need, maximum)
+        rate = min(rate, REACH * need, maximum)
         size = self._stretch * rate * DURATION / 8
         self._stretch = 1.0
         packets = max(PACKETS if rate >= SLOW else PACKETS_SLOW, -int(-size // PACKET_BYTES))

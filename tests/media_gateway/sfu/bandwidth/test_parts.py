@@ -249,7 +249,7 @@ def test_unanswered_is_given_up() -> None:
 def test_nothing_wanted_or_enough_already() -> None:
     prober = Prober(0.0)
     assert ask(prober, 0.0, 1e6, 0.0) is None
-    assert ask(prober, 0.0, 1.2e6, 1e6) is None
+    assert ask(prober, 0.0, 1.26e6, 1e6) is None
     assert prober.next(0.0, 10e6, 1e6, 20e6, False) is None, "not while there is congestion"
     probe = ask(prober, 0.0, 1e6, 1e6)
     assert probe and 1.1e6 < probe.bitrate < 1.4e6, "no more than is wanted"
