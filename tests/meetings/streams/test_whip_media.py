@@ -151,3 +151,29 @@ async def test_the_key_is_taken_while_it_sends_and_free_when_it_fell_silent(
             await third.pc.close()
     finally:
         await second.pc.close()
+
+
+async def test_the_same_key_is_seen_again_after_a_delete(
+    viewer: LiveTab,
+    encoder: WhipClient,
+    gateway: Worker,  # noqa: F811
+) -> None:
+    peer = AiortcPeer(viewer, viewer.me)
+    again = WhipClient("", "")
+    again.path, again.headers = encoder.path, encoder.headers
+    try:
+        await peer.join()
+        assert (await encoder.publish(Tone(660), Colour(GREEN))).status_code == 201
+        (joined,) = await until(lambda: viewer.seen("participant.joined"), "the stream joined")
+        video = f"{joined['participant']['id']} camera"
+        await until(lambda: peer.frames.get(video), "a picture")
+        assert await encoder.delete() == 200
+        await until(lambda: viewer.seen("participant.left"), "the stream left")
+        for frames in peer.frames.values():
+            frames.clear()
+        assert (await again.publish(Tone(660), Colour((200, 30, 30)))).status_code == 201
+        red = (200, 30, 30)
+        await until(lambda: peer.frames[video] and is_colour(peer.frames[video][-1], red), "a picture again")
+    finally:
+        await again.pc.close()
+        await peer.close()
