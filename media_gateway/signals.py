@@ -6,8 +6,8 @@ database.
 `trouble_told(node=str, room=str, data=dict)`: a worker names media that stopped, or came back (protocol.md
 2.1); once for each receiver that misses it.
 `relay_lost(node=str, room=str, other=str)`: the relay between these two workers of a room does not work.
-`peer_event(event=str, room=str, peer=str, data=dict)`: what a worker says of one peer, for receivers that are
-coroutines and quick: they run where the event arrives, before browsers hear of it.
+`peer_event(event=str, room=str, peer=str, generation=int or None, data=dict)`: what a worker says of one
+peer, for receivers that are quick coroutines: they run where the event arrives, before browsers hear of it.
 `rooms_claimed(node=str, instance=str)`: a question; receivers return the room ids they still want on it.
 """
 

@@ -214,7 +214,12 @@ class ControlConsumer(AsyncWebsocketConsumer):
         }
         if peer and event in _LIFE:
             await signals.peer_event.asend_robust(
-                sender=MediaNode, event=event, room=room, peer=peer, data=message["data"]
+                sender=MediaNode,
+                event=event,
+                room=room,
+                peer=peer,
+                generation=message["generation"],
+                data=message["data"],
             )
         group = room_group(room) if peer is None or event in _ROOM_WIDE else peer_group(room, peer)
         try:

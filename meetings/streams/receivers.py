@@ -29,19 +29,23 @@ def end_all(rows: Any, reason: str) -> int:
     return sum(end_connection(connection, reason=reason, actor=SYSTEM) for connection in open_rows)
 
 
-def _lost(room: str, peer: str) -> int:
-    return end_all(StreamConnection.objects.filter(session__room_id=room, peer=peer), "lost")
+def _lost(room: str, peer: str, generation: int | None) -> int:
+    rows = StreamConnection.objects.filter(session__room_id=room, peer=peer)
+    # A late word of a connection that was replaced says nothing of the one that runs.
+    return end_all(rows if generation is None else rows.filter(generation=generation), "lost")
 
 
 @receiver(peer_event)
-async def follow_peer(event: str, room: str, peer: str, data: dict[str, Any], **_kwargs: Any) -> None:
+async def follow_peer(
+    event: str, room: str, peer: str, generation: int | None, data: dict[str, Any], **_kwargs: Any
+) -> None:
     """No consent any more, or the program said goodbye by DTLS (RFC 9725 section 4.2)."""
     if not peer.startswith(_STREAM_IDS):
         return
     said_goodbye = event == "peer.state" and data.get("pc") != "subscribe" and data.get("state") in _OVER
     if event == "peer.gone" or said_goodbye:
         # Beside: the worker's link must not wait for the database.
-        task = asyncio.create_task(in_thread(_lost, room, peer))
+        task = asyncio.create_task(in_thread(_lost, room, peer, generation))
         _background.add(task)
         task.add_done_callback(_background.discard)
 

@@ -273,12 +273,14 @@ def test_delete_takes_it_out_at_once(encoder: Encoder, workers: Workers) -> None
     assert encoder.patch(created["Location"], TRICKLE, If_Match="*").status_code == 404
 
 
-def tell(event: str, peer: str, **data: Any) -> None:
+def tell(event: str, peer: str, generation: int | None = 1, **data: Any) -> None:
     """What a control link does with an event."""
 
     async def send() -> None:
         room = str((await StreamConnection.objects.select_related("session").alatest("pk")).session.room_id)
-        await peer_event.asend_robust(sender=MediaNode, event=event, room=room, peer=peer, data=data)
+        await peer_event.asend_robust(
+            sender=MediaNode, event=event, room=room, peer=peer, generation=generation, data=data
+        )
         await asyncio.gather(*receivers._background)
 
     async_to_sync(send)()
@@ -297,6 +299,7 @@ def test_it_goes_with_its_network(encoder: Encoder, event: str, data: dict[str, 
     tell("peer.state", stream().public_id, pc="publish", state="disconnected")
     tell("peer.state", stream().public_id, pc="subscribe", state="closed")
     tell("peer.gone", "s000000000000")
+    tell("peer.gone", stream().public_id, generation=0)
     assert stream().state == "in"
     tell(event, stream().public_id, **data)
     assert (stream().state, connection().end_reason) == ("left", "lost")
