@@ -8,6 +8,7 @@ from .bits import BitReader
 Buffer = bytes | memoryview
 
 IDR, SPS, STAP_A, FU_A = 5, 7, 24, 28
+MAX_UNITS = 16
 _PROFILE = re.compile(r"[0-9a-f]{6}")
 START_CODE = b"\0\0\0\1"
 _HIGH_PROFILES = frozenset({44, 83, 86, 100, 110, 118, 122, 128, 134, 135, 138, 139, 244})
@@ -36,9 +37,11 @@ def starts_keyframe(payload: Buffer) -> bool:
 
 
 def _units(payload: Buffer) -> Iterator[Buffer]:
-    """The NAL units of a STAP-A, none of them empty; what is cut off ends it."""
+    """The NAL units of a STAP-A, none of them empty; what is cut off ends it, as does the sixteenth."""
     at, size = 1, len(payload)
-    while at + 2 < size:
+    for _ in range(MAX_UNITS):
+        if at + 2 >= size:
+            return
         length = payload[at] << 8 | payload[at + 1]
         at += 2
         if not length or at + length > size:

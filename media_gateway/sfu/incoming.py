@@ -101,12 +101,7 @@ class IncomingStream:
         self.ssrc = ssrc
 
     def _new_stream(self) -> None:
-        if self.redundant is not None:
-            self.redundant.plain.new_stream()
-        if self.splitter is not None:
-            self.splitter.new_stream()
-        else:
-            self.layer.new_stream()
+        (self.splitter or self.redundant or self.layer).new_stream()
 
     def request_keyframe(self) -> bool:
         """Send a PLI, or a FIR where only that is known; False when there is no way to."""

@@ -96,6 +96,14 @@ class RedundantAudio:
         self._feeding = False
         self._highest = -1
         self._given: dict[int, None] = {}
+        plain.new_stream()
+
+    def new_stream(self) -> None:
+        """The next packets come with new numbers."""
+        self._highest = -1
+        self._given.clear()
+        self.layer.new_stream()
+        self.plain.new_stream()
 
     def deliver(
         self,

@@ -13,6 +13,7 @@ from .codecs import CODECS, SOURCES, Codec
 from .dtls import Identity
 from .layer import Layer
 from .receive import StreamReceiver
+from .red import RedundantAudio
 from .source import Source
 
 log = logging.getLogger(__name__)
@@ -35,8 +36,13 @@ class Incoming:
         self.layer = layer
         self.receiver = StreamReceiver(source.codec.clock_rate)
         self.told_at = 0.0
+        self.deliver = layer.deliver
         layer.uplink = self
         layer.new_stream()
+        plain = source.codec.plain
+        if plain is not None:
+            redundant = RedundantAudio(source, layer, source.plain_layer(), plain.payload_type)
+            self.deliver = redundant.deliver
 
     def request_keyframe(self) -> bool:
         return self.relay.send_rtcp(rtcp.KeyFrameRequest(self.relay.ssrc, self.ssrc).pack())
@@ -148,7 +154,7 @@ class RelayIn:
             element = packet[at - 1 : at + size]
             self._hear(track.source.peer, packet[at] & 0x7F)
         payload = memoryview(packet)[start:end]
-        track.layer.deliver(extended, timestamp, second >> 7, payload, self.now, element)
+        track.deliver(extended, timestamp, second >> 7, payload, self.now, element)
 
     def _rtcp(self, packet: bytes) -> None:
         try:

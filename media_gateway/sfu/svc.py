@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 Buffer = bytes | memoryview
 
 MAX_SPATIAL = 4
+DIVIDE_EVERY = 0.5
+"""Seconds for which a stream must keep its layers: a layer has a cache, and making one costs."""
 REMEMBERED = 1024
 """Packets back for which it is known how many were left out before them (a power of two)."""
 LONGEST_ELEMENT = 16
@@ -140,7 +142,7 @@ class LayerSplitter:
         """lowest first, without the whole"""
         self._described = source.codec is AV1
         self._places: Vp9Places | Av1Places = Av1Places() if self._described else Vp9Places()
-        self._single = False
+        self._divided_at = -DIVIDE_EVERY
 
     def deliver(
         self,
@@ -158,7 +160,12 @@ class LayerSplitter:
         if extension:
             extension = element(extension)
         if place is not None:
-            if place.layers and place.layers != len(self.parts) + 1:
+            if (
+                place.layers
+                and place.layers != len(self.parts) + 1
+                and now >= self._divided_at + DIVIDE_EVERY
+            ):
+                self._divided_at = now
                 self._divide(place.layers)
             for part in self.parts:
                 part.deliver(place, extended, timestamp, marker, payload, now, extension, forward)

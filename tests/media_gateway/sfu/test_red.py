@@ -62,6 +62,9 @@ class Taken:
     ) -> None:  # fmt: skip
         self.got.append((extended, timestamp, bytes(payload)))
 
+    def new_stream(self) -> None:
+        self.got.append((-1, 0, b"new"))
+
     def resume(self) -> None:
         self.resumed += 1
 
@@ -72,7 +75,9 @@ class Quiet:
 
 def make(payload_type: int = 111) -> tuple[RedundantAudio, Any, Any]:
     whole, plain = Taken(), Taken()
-    return RedundantAudio(Quiet(), whole, plain, payload_type), whole, plain  # type: ignore[arg-type]
+    audio = RedundantAudio(Quiet(), whole, plain, payload_type)  # type: ignore[arg-type]
+    assert plain.got.pop() == (-1, 0, b"new") and whole.got == []
+    return audio, whole, plain
 
 
 def packet(number: int, payload_type: int = 111, depth: int = 1) -> bytes:
@@ -126,3 +131,13 @@ def test_payload_types_become_ours_and_plain_opus_is_wrapped() -> None:
     assert whole.got[0][2] == packet(10) and whole.got[1][2] == b"\x6falone"
     assert red.unpack(whole.got[1][2]) == [Block(111, 0, b"alone")]
     assert [data for _, _, data in plain.got] == [b"sound 10", b"alone"]
+
+
+def test_a_new_stream_may_use_the_same_numbers_again() -> None:
+    audio, whole, plain = make()
+    plain.live.append(object())
+    feed(audio, 10)
+    audio.new_stream()
+    feed(audio, 10)
+    assert [data for _, _, data in plain.got] == [b"sound 10", b"new", b"sound 10"]
+    assert whole.got[1] == (-1, 0, b"new")

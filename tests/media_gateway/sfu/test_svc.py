@@ -62,10 +62,10 @@ class Rig:
         self.whole = self.source.layer("")
         self.splitter = LayerSplitter(self.source, self.whole, self)  # type: ignore[arg-type]
 
-    def feed(self, row: dict[str, Any]) -> None:
+    def feed(self, row: dict[str, Any], now: float = 1.0) -> None:
         payload = memoryview(row["payload"])
         self.splitter.deliver(
-            row["sequence"], row["timestamp"], int(row["marker"]), payload, 1.0, row["descriptor"]
+            row["sequence"], row["timestamp"], int(row["marker"]), payload, now, row["descriptor"]
         )
 
     def got(self, rid: str) -> list[Packet]:
@@ -196,9 +196,11 @@ def test_layers_go_when_the_stream_has_them_no_longer() -> None:
     for row in packets("vp9_l3t3_key")[:8]:
         rig.feed(row)
     part = low.layer("s0")
-    rig.feed(packets("vp9")[0])
+    rig.feed(packets("vp9")[0], 1.1)
+    assert [layer.rid for layer in low.layers] == ["s0", "s1", ""], "not so soon"
+    rig.feed(packets("vp9")[0], 2.0)
     assert [layer.rid for layer in low.layers] == [""] and part.uplink is None
-    rig.feed(packets("vp9_l3t3_key")[0])
+    rig.feed(packets("vp9_l3t3_key")[0], 3.0)
     assert [layer.rid for layer in low.layers] == ["s0", "s1", ""]
 
 
