@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 
-from media_gateway.sfu import relay_in
+from media_gateway.sfu import red, relay_in
+from media_gateway.sfu.client import MediaClient
+from media_gateway.sfu.codecs import RED
 from media_gateway.sfu.errors import GatewayError
 
-from .support import KEY_FRAME, Harness, RawPeer, Sender, until
+from .support import IDENTITY, KEY_FRAME, Harness, RawPeer, Sender, until
 
 
 async def join_rooms(first: Harness, second: Harness) -> None:
@@ -121,6 +123,38 @@ async def test_sound_crosses_and_a_lost_track_message_is_made_up_for(pair: Any) 
         sender.timestamp += 960
         await asyncio.sleep(0.02)
     await until(lambda: bytes((9, 1, 2)) in bob.got("ann mic"))
+
+
+async def test_redundant_speech_crosses_and_comes_plain_to_who_takes_only_that(pair: Any) -> None:
+    first, second = pair
+    ann, bob = await first.join("ann"), await second.join("bob")
+    eve = RawPeer(second, "eve")
+    second.peers["eve"] = eve
+    answer = eve.subscriber.answer
+    eve.subscriber.answer = lambda text, **options: answer(text, **options).replace(" 63 111", " 111")
+    await eve.join()
+    client = ann.publisher = MediaClient(IDENTITY)
+    track = client.add_track("mic")
+    offer = client.offer().replace("SAVPF 111", "SAVPF 111 63")
+    offer += "a=rtpmap:63 red/48000/2\r\na=fmtp:63 111/111\r\n"
+    reply = await ann.call("peer.publish", generation=1, sdp=offer, tracks=client.published())
+    client.connect(reply["sdp"])
+    await asyncio.wait_for(client.connected.wait(), 5)
+    await join_rooms(first, second)
+    track.codec = RED
+    sender = Sender(client, track)
+    for number in itertools.count():
+        blocks = [red.Block(111, 960, b"word before"), red.Block(111, 0, b"word %d" % number)]
+        sender.send(red.pack(blocks), level=20)
+        sender.timestamp += 960
+        await asyncio.sleep(0.02)
+        if len(bob.got("ann mic")) > 5 and len(eve.got("ann mic")) > 5:
+            break
+        assert number < 400
+    assert red.unpack(bob.got("ann mic")[-1])[-1].data.startswith(b"word ")
+    assert all(payload.startswith(b"word ") for payload in eve.got("ann mic"))
+    assert {packet.payload_type for packet in bob.received["ann mic"]} == {63}
+    assert {packet.payload_type for packet in eve.received["ann mic"]} == {111}
 
 
 async def test_a_worker_that_falls_silent_is_told_and_its_sources_end(
