@@ -47,10 +47,11 @@ class JanusServer:
         await self._janus.__aexit__(None, None, None)
 
     async def publish(self, sdp: str, tracks: list[dict[str, str]]) -> str:
-        self._feed, answer = await self._janus.publish("ann", sdp)
+        self._publisher, self._feed, answer = await self._janus.publish("ann", sdp)
         return answer
 
     async def view(self, offer: OnOffer) -> None:
+        await self._janus.up(self._publisher)
         self._handle, sdp = await self._janus.subscribe([self._feed])
         offer({"version": 1, "sdp": sdp})
 
@@ -116,6 +117,14 @@ def table(cells: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def keep(result: dict[str, Any], cells: dict[str, Any]) -> None:
+    """Write what there is so far: a cell that fails must not cost the others."""
+    compare(cells)
+    result["cells"] = cells
+    RESULT.parent.mkdir(exist_ok=True)
+    RESULT.write_text(json.dumps(result, indent=2) + "\n")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -142,10 +151,7 @@ def main() -> None:
                     print(f"{cell.name:12}{kind:8}", rounds[kind][-1], flush=True)
             for kind, found in rounds.items():
                 cells[cell.name][kind] = middle(found)
-    compare(cells)
-    result["cells"] = cells
-    RESULT.parent.mkdir(exist_ok=True)
-    RESULT.write_text(json.dumps(result, indent=2) + "\n")
+            keep(result, cells)
     print(table(cells))
 
 
