@@ -251,9 +251,9 @@ async def test_lines_that_cannot_be_taken_are_rejected_alone(harness: Harness) -
     text = text.replace("a=group:BUNDLE 0", "a=group:BUNDLE 0 data av2")
     reply = await harness.call("peer.publish", "ann", generation=1, sdp=text, tracks=tracks)
     answer = SessionDescription.parse(reply["sdp"])
-    assert [media.port for media in answer.media] == [9, 0, 0]
-    assert "m=application 0 UDP/DTLS/SCTP webrtc-datachannel\r\n" in reply["sdp"]
-    assert "a=group:BUNDLE 0\r\n" in reply["sdp"]
+    assert [media.port for media in answer.media] == [9, 9, 0], "only the unknown codec's line"
+    assert "m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\n" in reply["sdp"]
+    assert "a=group:BUNDLE 0 data\r\n" in reply["sdp"]
 
 
 async def test_a_changed_certificate_is_refused(harness: Harness) -> None:
