@@ -7,8 +7,10 @@ from .allocator import Allocator, Demand, limit_for
 from .downtrack import DownTrack
 from .sender import Sender
 
-EVERY = 0.2
-"""Seconds between two looks, if nothing special happened."""
+EVERY, SATISFIED_EVERY = 0.2, 1.0
+"""Seconds between two looks, if nothing special happened: while something is wanted, and else."""
+SHRUNK = 0.9
+"""A budget below this share of what was shared out last is acted on at once."""
 SOUND = 48_000.0
 """bit/s counted for each voice."""
 NOMINAL = {1: (1_200_000.0,), 2: (300_000.0, 1_200_000.0), 3: (150_000.0, 500_000.0, 1_700_000.0)}
@@ -19,8 +21,6 @@ LEARNING = 1.5
 """Seconds from the first packet on for which that is assumed."""
 NEVER_TELLS = 20_000_000.0
 """bit/s for a subscriber that gives no feedback at all."""
-UNAFFORDABLE = 1e12
-"""bit/s of a layer that its sender leaves out."""
 TOP = 99
 """As a limit: every layer there is."""
 
@@ -51,6 +51,7 @@ class Allocation:
         self.shortfall: tuple[int | None, int | None] = (None, None)
         """(layer, layer of use) of the picture that falls short most; Nones when none is shown"""
         self._first_at: float | None = None
+        self._shared_out = 0.0
 
     def show(self, view: View, now: float) -> None:
         """The subscriber shows these from now on, and nothing else."""
@@ -74,16 +75,26 @@ class Allocation:
         return key not in self.squeezed and (self.view is None or key in self.view)
 
     def due(self, now: float) -> bool:
-        return now >= self.next_at
+        return now >= self.next_at or self.sender.stale
+
+    def shrunk(self, now: float) -> bool:
+        """Whether there is clearly less to share out than last time."""
+        return self.budget(now) < SHRUNK * self._shared_out
 
     def run(self, now: float) -> None:
         """Decide anew and aim every picture at its layer."""
-        self.next_at = now + EVERY
-        pictures = {
-            number: down for number, down in self.downs.items() if down.attached and not down.is_audio
-        }
-        sound = SOUND * sum(down.attached and down.is_audio for down in self.downs.values())
-        budget = self.budget(now) - sound
+        self.sender.stale = False
+        pictures: dict[Hashable, DownTrack] = {}
+        sound = 0.0
+        for number, down in self.downs.items():
+            if not down.attached:
+                continue
+            if down.is_audio:
+                sound += SOUND
+            else:
+                pictures[number] = down
+        self._shared_out = self.budget(now)
+        budget = self._shared_out - sound
         demands = [self._demand(number, down, now) for number, down in pictures.items()]
         chosen = self.allocator.allocate(max(0.0, budget), demands, now)
         pictures_want = self.allocator.wanted
@@ -99,6 +110,7 @@ class Allocation:
             if demand.limit - place > worst:
                 worst, self.shortfall = demand.limit - place, (place, demand.limit)
             down.aim(down.source.layers[place] if place >= 0 else None)
+        self.next_at = now + (EVERY if worst > 0 else SATISFIED_EVERY)
         if squeezed != self.squeezed:
             self.squeezed = squeezed
             tracks = [
@@ -108,7 +120,7 @@ class Allocation:
 
     def _demand(self, number: Hashable, down: DownTrack, now: float) -> Demand:
         source = down.source
-        layers = source.layers
+        layers, supply = source.layers, source.look(now)
         limit, priority = len(layers) - 1, 0
         if self.view is not None:
             shown = self.view.get((source.peer, source.name))
@@ -116,22 +128,16 @@ class Allocation:
                 limit = -1
             else:
                 width, height, priority = shown
-                limit = limit_for(width, height, [(layer.width, layer.height) for layer in layers])
-        latest = max(layer.last_at for layer in layers)
-        left_out = [layer.left_out(latest, now) for layer in layers]
-        while limit > 0 and left_out[limit]:
+                limit = limit_for(width, height, supply.sizes)
+        while limit > 0 and supply.left_out[limit]:
             limit -= 1
         nominal = NOMINAL.get(len(layers)) or (*NOMINAL[3], *NOMINAL[3][-1:] * (len(layers) - 3))
-        rates = tuple(
-            UNAFFORDABLE if out else layer.bitrate if layer.flowing(now) else 0.0
-            for layer, out in zip(layers, left_out, strict=True)
-        )
         place = down.layer or down.target
         return Demand(
             key=number,
             kind="screen" if source.name == "screen" else "camera",
             priority=priority,
-            rates=rates,
+            rates=supply.rates,
             nominal=nominal,
             limit=limit,
             current=layers.index(place) if place in layers else -1,

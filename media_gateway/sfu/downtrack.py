@@ -46,6 +46,29 @@ class Stretch:
         self.rewrites = down.rewrites
 
 
+class Held:
+    """A subscriber as it was when packets for it had to wait: they go out with the numbers of then."""
+
+    __slots__ = (
+        "clock_shift", "down", "floor", "own_ssrc", "picture_shift", "rewrites", "sender", "shift",
+        "tl0_shift",
+    )  # fmt: skip
+
+    def __init__(self, down: "DownTrack") -> None:
+        self.down = down
+        self.sender = down.sender
+        self.floor = 0
+        self.shift = down.shift
+        self.clock_shift = down.clock_shift
+        self.picture_shift = down.picture_shift
+        self.tl0_shift = down.tl0_shift
+        self.own_ssrc = down.own_ssrc
+        self.rewrites = down.rewrites
+
+    def hold(self, run: Run, now: float) -> bool:
+        return False  # it has waited
+
+
 class DownTrack:
     """What a subscriber gets of a source.
 
@@ -207,10 +230,7 @@ class DownTrack:
         sender = self.sender
         if not sender.paced or self.is_audio or sender.spend(run.total, now):
             return False
-        packets = [
-            renumbered(record, packet, self) for record, packet in zip(run.records, run.packets, strict=True)
-        ]
-        sender.hold(self, packets)
+        sender.hold(Held(self), run)
         return True
 
     def starve(self, first: int) -> None:

@@ -163,6 +163,7 @@ class Relays:
         for relay in self.incoming.values():
             relay.tick(now)
         for source in self.sources:
+            source.look(now)
             for layer in source.layers:
                 layer.tick(now)
 

@@ -368,6 +368,7 @@ class Room:
         for peer in self.peers.values():
             peer.subscribe.tick(now)
             for source in peer.sources.values():
+                source.look(now)
                 for layer in source.layers:
                     layer.tick(now)
         self.relays.tick(now)

@@ -8,10 +8,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from .bandwidth import BandwidthEstimator, Probe
+from .burst import Run
 from .udp import UdpSocket
 
 if TYPE_CHECKING:
-    from .downtrack import DownTrack
+    from .downtrack import DownTrack, Held
     from .transport import Transport
 
 PACING = 2.5
@@ -48,9 +49,11 @@ class Sender:
         self.burst = 0.0
         self.credit = 0.0
         self.credit_at = 0.0
-        self.queue: deque[tuple[DownTrack, bytes]] = deque()
+        self.queue: deque[tuple[Held, Run]] = deque()
         self.queued_bytes = 0
         self.overflows = 0
+        self.stale = False
+        """something changed that layers were chosen by"""
         self.probing: Probe | None = None
         self.probe_packets = 0
         self.probe_from = 0.0
@@ -87,21 +90,23 @@ class Sender:
         self.credit = credit - size
         return True
 
-    def hold(self, down: "DownTrack", packets: list[bytes]) -> None:
-        """Queue packets that carry their sequence numbers. Too much of them, and pictures are dropped."""
+    def hold(self, held: "Held", run: Run) -> None:
+        """Queue a run, cut so that no piece is a burst. Too much of them, and pictures are dropped."""
         if not self.queue:
             self.wake(self)
-        for packet in packets:
-            self.queue.append((down, packet))
-            self.queued_bytes += len(packet)
+        piece = max(1, int(self.burst / 2 / run.size))
+        for at in range(0, run.count, piece):
+            part = run if piece >= run.count else Run(run.records[at : at + piece], run.size)
+            self.queue.append((held, part))
+            self.queued_bytes += part.total
         if self.queued_bytes > self.rate * QUEUE_SECONDS:
             self._overflow()
 
     def _overflow(self) -> None:
         self.overflows += 1
         first: dict[DownTrack, int] = {}
-        for down, packet in self.queue:
-            first.setdefault(down, packet[2] << 8 | packet[3])
+        for held, run in self.queue:
+            first.setdefault(held.down, run.first + held.shift & 0xFFFF)
         self.queue.clear()
         self.queued_bytes = 0
         for down, sequence in first.items():
@@ -113,10 +118,10 @@ class Sender:
         self.credit_at = now
         queue, socket = self.queue, self.socket
         while queue and credit >= 0:
-            _, packet = queue.popleft()
-            self.queued_bytes -= len(packet)
-            credit -= len(packet)
-            socket.send_packet(self, packet, now)
+            held, run = queue.popleft()
+            self.queued_bytes -= run.total
+            credit -= run.total
+            socket.fan_out(run, (held,), now)
         self.credit = credit
         if self.probing is not None:
             self._send_probe(now)

@@ -4,6 +4,7 @@ import random
 import secrets
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from . import rtcp
@@ -20,6 +21,22 @@ SAME_CLOCK = 0.5
 """Seconds by which two layers' timestamps may disagree with their arrival and still be of one clock."""
 UNWANTED = 4.0
 """Seconds after which a layer that nobody watches is switched off at the sender."""
+
+
+SUPPLY_EVERY = 0.1
+UNAFFORDABLE = 1e12
+"""bit/s of a layer that its sender leaves out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Supply:
+    """The layers of a source as a subscriber's choice sees them, lowest first."""
+
+    left_out: tuple[bool, ...] = ()
+    flowing: tuple[bool, ...] = ()
+    rates: tuple[float, ...] = ()
+    """bit/s; 0 for one that does not come but could, `UNAFFORDABLE` for one that is left out"""
+    sizes: tuple[tuple[int, int], ...] = ()
 
 
 class Source:
@@ -53,7 +70,10 @@ class Source:
         self.permitted = True
         self.paused = False
         self.sender_report: tuple[int, int] | None = None
-        self.downs: list[DownTrack] = []
+        self.downs: dict[DownTrack, None] = {}
+        """who receives it; a dict, because rooms are large and its order is that of their coming"""
+        self.supply = Supply()
+        self._supply_at = float("-inf")
         self.tap: Tap | None = None
         self.layers_wanted: Callable[[dict[str, bool]], None] = lambda active: None
         """gets which layers the publisher should send, on change"""
@@ -163,8 +183,7 @@ class Source:
 
     def attach(self, down: "DownTrack", now: float) -> None:
         """A subscriber takes this source: audio begins at once, video where the subscriber aims."""
-        if down not in self.downs:
-            self.downs.append(down)
+        self.downs[down] = None
         if self.codec.starts_keyframe is None and self.layers:
             layer = self.plain if down.plain and self.plain is not None else self.layers[0]
             layer.send(now)
@@ -172,8 +191,7 @@ class Source:
 
     def detach(self, down: "DownTrack") -> None:
         down.leave()
-        if down in self.downs:
-            self.downs.remove(down)
+        self.downs.pop(down, None)
 
     def request_keyframe(self, now: float) -> None:
         """A key frame of everything that somebody receives."""
@@ -182,6 +200,32 @@ class Source:
                 layer.request_keyframe(now)
 
     # -- time ------------------------------------------------------------
+
+    def look(self, now: float) -> Supply:
+        """What the layers are like now, looked at ten times a second for everybody who chooses among them.
+
+        When one begins or stops to come, all who receive the source choose anew at once.
+        """
+        if now - self._supply_at < SUPPLY_EVERY:
+            return self.supply
+        self._supply_at = now
+        before, layers = self.supply, self.layers
+        latest = max((layer.last_at for layer in layers), default=0.0)
+        left_out = tuple(layer.left_out(latest, now) for layer in layers)
+        flowing = tuple(layer.flowing(now) for layer in layers)
+        self.supply = Supply(
+            left_out,
+            flowing,
+            tuple(
+                UNAFFORDABLE if out else layer.bitrate if flows else 0.0
+                for layer, out, flows in zip(layers, left_out, flowing, strict=True)
+            ),
+            tuple((layer.width, layer.height) for layer in layers),
+        )
+        if (left_out, flowing) != (before.left_out, before.flowing):
+            for down in self.downs:
+                down.sender.stale = True
+        return self.supply
 
     def every_second(self, now: float, span: float) -> None:
         for layer in self.every_layer:

@@ -29,8 +29,8 @@ OFFER_REPEAT = 10.0
 MAX_LINES = 120
 CLOCK_GAP = 0.1
 """Seconds between two answers to a browser's clock, at least; one that asks without end gets no more."""
-SHRUNK = 0.9
-"""An estimate that fell below this share of itself is acted on at once."""
+PROBE_EVERY = 0.2
+"""Seconds between two looks at whether to try for more."""
 
 
 class Line:
@@ -81,6 +81,9 @@ class SubscribeConnection:
         self.offered_downs: dict[str, DownTrack | None] = {}
         self.fingerprints: list[tuple[str, str]] = []
         self.downs: dict[int, DownTrack] = {}
+        self.by_ssrc: dict[int, DownTrack] = {}
+        """what was found by SSRC lately; checked at each use"""
+        self.probe_at = 0.0
         self.malformed = 0
         self.told_time_at = 0.0
         self.lines = [Line("0", "audio"), Line("1", "video")]
@@ -115,6 +118,7 @@ class SubscribeConnection:
         down = self.downs.pop(source.number, None)
         if down is None:
             return
+        self.by_ssrc.pop(down.ssrc, None)
         source.detach(down)
         for line in self.lines:
             if line.down is down:
@@ -285,20 +289,22 @@ class SubscribeConnection:
             self.allocation.limit_bitrate = float(message.bitrate)
 
     def _feedback(self, body: bytes, now: float) -> None:
-        estimator = self.sender.estimator
-        before = estimator.estimate
-        estimator.feedback(body, now)
+        self.sender.estimator.feedback(body, now)
         self.sender.follow(now)
-        if estimator.estimate < SHRUNK * before:
+        if self.allocation.shrunk(now):
             self.allocation.run(now)
 
     def tick(self, now: float) -> None:
         """Every few ten milliseconds: the estimate, who gets what, and whether to try for more."""
-        if not self.allocation.due(now) or not self.transport.ready:
+        if not self.transport.ready:
             return
+        if self.allocation.due(now):
+            self.allocation.run(now)
+        if now < self.probe_at:
+            return
+        self.probe_at = now + PROBE_EVERY
         estimator = self.sender.estimator
         estimator.tick(now)
-        self.allocation.run(now)
         if self.allocation.has_feedback:
             probe = estimator.next_probe(now, self.allocation.wanted)
             source = self._prober() if probe is not None else None
@@ -311,10 +317,13 @@ class SubscribeConnection:
         return next((down for down in able if down.layer is not None), able[0] if able else None)
 
     def _by_ssrc(self, ssrc: int) -> DownTrack | None:
-        for down in self.downs.values():
-            if down.ssrc == ssrc:
-                return down if down in down.source.downs else None
-        return None
+        down = self.by_ssrc.get(ssrc)
+        if down is None or self.downs.get(down.source.number) is not down or down.ssrc != ssrc:
+            down = next((other for other in self.downs.values() if other.ssrc == ssrc), None)
+            if down is None:
+                return None
+            self.by_ssrc[ssrc] = down
+        return down if down in down.source.downs else None
 
     # -- end ------------------------------------------------------------
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from media_gateway.sfu.allocation import SOUND, Allocation
 from media_gateway.sfu.bandwidth import BandwidthEstimator
+from media_gateway.sfu.source import Supply
 
 
 class Down(SimpleNamespace):
@@ -13,18 +14,10 @@ class Down(SimpleNamespace):
 
 
 def down(name: str, *, is_audio: bool = False) -> Down:
-    layers = [
-        SimpleNamespace(
-            width=320 << at,
-            height=180 << at,
-            bitrate=rate,
-            last_at=1.0,
-            flowing=lambda now: True,
-            left_out=lambda latest, now: False,
-        )
-        for at, rate in enumerate((150e3, 500e3, 1700e3))
-    ]
-    source = SimpleNamespace(peer="ann", name=name, layers=layers)
+    layers = [SimpleNamespace(rid=rid) for rid in ("q", "h", "f")]
+    rates, sizes = (150e3, 500e3, 1700e3), tuple((320 << at, 180 << at) for at in range(3))
+    supply = Supply((False,) * 3, (True,) * 3, rates, sizes)
+    source = SimpleNamespace(peer="ann", name=name, layers=layers, look=lambda now: supply)
     return Down(attached=True, is_audio=is_audio, source=source, layer=None, target=None, aimed=None)
 
 

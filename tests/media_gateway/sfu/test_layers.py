@@ -209,6 +209,7 @@ def play(world: World, allocation: Allocation, seconds: float, *rids: str) -> No
             layer = world.source.layer(rid)
             world.frame(rid, key=bool(layer.waiting) or layer.gated)
         world.pass_time(0.04)
+        world.source.look(world.now)
         if allocation.due(world.now):
             allocation.run(world.now)
 
