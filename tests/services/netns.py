@@ -22,6 +22,16 @@ table inet plenum {
 }
 """
 
+REBIND = """
+table ip rebind {
+  chain out {
+    type nat hook postrouting priority 100;
+    oifname != "lo" meta l4proto udp masquerade to :20000-30000;
+  }
+  chain in { type filter hook input priority 0; iifname != "lo" meta l4proto udp ct direction original drop; }
+}
+"""
+
 
 @dataclass(frozen=True)
 class Namespace:
@@ -38,6 +48,10 @@ class Namespace:
     def block_udp(self) -> None:
         """From now on no UDP goes in or out; TCP does."""
         self.run("nft", "-f", "-", stdin=BLOCK_UDP)
+
+    def rebind(self) -> None:
+        """From now on all UDP comes from other ports, and none to the old ones arrives: a NAT that forgot."""
+        self.run("nft", "-f", "-", stdin=REBIND)
 
     def wrapper(self, folder: Path, program: str) -> Path:
         """An executable that starts `program` inside."""

@@ -1,5 +1,6 @@
-"""Real Chromium in a network that lets no UDP out: the call goes over TCP, directly or through coturn."""
+"""Real Chromium in networks that let no UDP out, or whose addresses change in the middle of a call."""
 
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
@@ -11,7 +12,7 @@ from playwright.async_api import async_playwright
 
 from meetings.live.media import ice_servers
 from tests.e2e.conftest import FLAGS
-from tests.media_gateway.sfu.support import Harness
+from tests.media_gateway.sfu.support import Harness, until
 from tests.media_gateway.sfu.test_chromium import BLUE, RED, Building, Tab, canvas
 from tests.services import coturn as turn
 from tests.services import netns
@@ -73,6 +74,55 @@ async def selected_pair(tab: Tab, connection: str) -> tuple[dict[str, Any], dict
     transport = next(entry for entry in stats.values() if entry["type"] == "transport")
     pair = stats[transport["selectedCandidatePairId"]]
     return stats[pair["localCandidateId"]], stats[pair["remoteCandidateId"]]
+
+
+async def test_a_call_goes_on_when_all_addresses_change(tmp_path: Path) -> None:
+    """A NAT forgets everything in the middle of the call: no signalling, no check in time, only media."""
+    with netns.namespace() as network:
+        program = network.wrapper(tmp_path, chromium_path())
+        async with async_playwright() as driver:
+            browser = await driver.chromium.launch(executable_path=program, args=list(FLAGS))
+            async with Harness(host="0.0.0.0", advertised_ips=[network.outside], tcp=False) as harness:
+                building = Building(harness, browser)
+                ann, bob = await talk(building)
+                await bob.run(WATCH)
+                paths = {t: t.address for t in set(harness.gateway._started.by_address.values())}
+                assert len(paths) == 4
+                network.rebind()
+                changed = time.monotonic()
+                took = await until(
+                    lambda: (
+                        all(t.address != path for t, path in paths.items()) and time.monotonic() - changed
+                    ),
+                    15,
+                )
+                assert harness.gateway._started.strangers.moved > 0
+                frames = (await bob.run("look('ann camera')"))["frames"]
+                await bob.until("look('ann camera')", lambda now: now["frames"] > frames + 60)
+                gap = await bob.run("state.longestGap")
+                print(f"all four paths moved after {1000 * took:.0f} ms; no picture for {gap:.0f} ms at most")
+                assert gap < 5000
+                assert {t.state for t in paths} == {"connected"}
+                await bob.sees("ann camera", RED)
+                await ann.sees("bob camera", BLUE)
+                for tab in (ann, bob):
+                    await tab.close()
+                assert building.errors == []
+            await browser.close()
+
+
+WATCH = """() => {
+  const { element } = state.tracks['ann camera'];
+  let last = performance.now();
+  state.longestGap = 0;
+  const next = () => {
+    const now = performance.now();
+    state.longestGap = Math.max(state.longestGap, now - last);
+    last = now;
+    element.requestVideoFrameCallback(next);
+  };
+  element.requestVideoFrameCallback(next);
+}"""
 
 
 async def test_a_call_over_ice_tcp(blocked: Opener, network: netns.Namespace) -> None:
