@@ -26,7 +26,7 @@ RATE, BURST, STRIKES = 20.0, 60.0, 10
 OWN_RATES = {"media.view": (4.0, 8.0), "media.report": (1.0, 3.0), "data.send": (60.0, 120.0)}
 SILENCE = 60.0
 
-PUBLIC_ID = re.compile(r"p[0-9a-f]{12}", re.ASCII)
+PUBLIC_ID = re.compile(r"[ps][0-9a-f]{12}", re.ASCII)  # people and streams
 
 
 @dataclass(frozen=True)

@@ -73,7 +73,7 @@ def test_a_browser_sends_restarts_and_deletes(portal: PortalStack, chromium: Sta
     assert encoder.delete() == 404
     # The key is free again at once.
     assert encoder.publish()["status"] == 201
-    host.locator(f"article.tile[data-participant={stream}]").first.wait_for(state="attached")
+    sees(host, stream, BLUE)
 
 
 def test_gstreamer_sends(portal: PortalStack, chromium: StartBrowser, tmp_path: Path) -> None:

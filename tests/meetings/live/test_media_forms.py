@@ -72,6 +72,11 @@ def test_more_than_two_hundred_tracks_are_too_many() -> None:
     assert refused(media_forms.report, {"publish": [OUT] * 17, "subscribe": []}) == "too_large"
 
 
+def test_streams_are_shown_like_people() -> None:
+    stream = {**SHOWN, "participant": "s00000000000c"}
+    assert media_forms.view({"tracks": [SHOWN, stream]})[1]["peer"] == "s00000000000c"
+
+
 def test_a_view_speaks_of_peers_and_carries_nothing_else() -> None:
     read = media_forms.view({"tracks": [{**SHOWN, "note": "x" * 100}], "more": 1})
     assert read == [{"peer": P1, "source": "camera", "width": 640, "height": 360, "priority": 0}]
