@@ -20,6 +20,8 @@ MEMORY_SUBSCRIBERS = (20, 100)
 MEMORY_PUBLISHERS = (1, 9)
 STEP = 1.12
 LOSS_ALLOWED = 0.005
+FULL = 0.98
+"""Share of a core that counts as all of it."""
 
 
 def cases() -> dict[str, tuple[Schedule, float]]:
@@ -88,17 +90,24 @@ class Bench:
         best: dict[str, Any] | None = None
         async with Session(self.makes[name], SATURATING_SUBSCRIBERS, MOST_PUBLISHERS, timed=1) as session:
             await session.play(schedule, rate / 2, 0.5, self.lead_in)
-            for _ in range(12):
+            again = True
+            for _ in range(18):
                 sample = await session.play(schedule, rate, min(2.0, self.seconds), self.lead_in)
                 self._say(f"saturation at {rate:,.0f}/s", name, sample)
-                figures = sample.as_dict()
-                steps.append({"offered": round(rate)} | figures)
-                if sample.lost <= LOSS_ALLOWED and (
-                    best is None or sample.packets_per_s > best["packets_per_s"]
-                ):
+                # What a queue let through after the load had ended is not the core's rate.
+                sustained = sample.packets_per_s / max(1.0, sample.core_share)
+                steps.append(
+                    {"offered": round(rate)} | sample.as_dict() | {"packets_per_s": round(sustained, 1)}
+                )
+                lossy = sample.lost > LOSS_ALLOWED
+                if not lossy and (best is None or sustained > best["packets_per_s"]):
                     best = steps[-1]
-                if sample.lost > LOSS_ALLOWED or sample.core_share > 0.98:
+                if lossy and sample.core_share < FULL and again:
+                    again = False  # there was room, so somebody else took the core: once more
+                    continue
+                if lossy or sample.core_share > FULL:
                     break
+                again = True
                 rate *= STEP
         return {"best": best, "steps": steps}
 
