@@ -276,6 +276,16 @@ def _parse_one(count: int, kind: int, body: memoryview) -> Packet | None:
     return None
 
 
+def is_only_transport_feedback(packet: bytes) -> bool:
+    """Whether a compound is one transport-wide feedback without padding and no more; its body begins at 12."""
+    return (
+        len(packet) >= 20
+        and packet[0] == 0x80 | FMT_TRANSPORT_CC
+        and packet[1] == TRANSPORT_FEEDBACK
+        and 4 * (packet[2] << 8 | packet[3]) + 4 == len(packet)
+    )
+
+
 def ntp_time(unix_seconds: float) -> int:
     """The 64-bit NTP timestamp of a Unix time."""
     return int((unix_seconds + NTP_EPOCH) * (1 << 32)) & 0xFFFFFFFFFFFFFFFF

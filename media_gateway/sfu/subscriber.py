@@ -260,6 +260,10 @@ class SubscribeConnection:
 
     def rtcp_received(self, packet: bytes, now: float) -> None:
         try:
+            if rtcp.is_only_transport_feedback(packet):
+                # By far the most of what comes here: sixteen a second from each browser.
+                self._feedback(packet[12:], now)
+                return
             for message in rtcp.parse(packet):
                 self._take(message, now)
         except ValueError:

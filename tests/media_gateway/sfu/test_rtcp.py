@@ -139,3 +139,21 @@ def test_an_estimate_is_told_to_18_bits(sender: int, bitrate: int, ssrcs: list[i
     assert isinstance(message, rtcp.Remb)
     assert (message.sender, message.ssrcs) == (sender, ssrcs)
     assert message.bitrate <= bitrate <= message.bitrate * (1 + 2**-17) + 1
+
+
+def test_a_lone_transport_feedback_is_told_from_everything_else() -> None:
+    lone = rtcp.transport_feedback(1, 2, bytes(8))
+    assert rtcp.is_only_transport_feedback(lone)
+    (parsed,) = rtcp.parse(lone)
+    assert isinstance(parsed, rtcp.TransportFeedback) and lone[12:] == parsed.body
+    for other in (
+        lone + lone,
+        lone[:-1],
+        lone[:16],
+        rtcp.KeyFrameRequest(1, 2).pack() + lone,
+        b"",
+        lone[:1] * 40,
+    ):
+        assert not rtcp.is_only_transport_feedback(other)
+    padded = bytes((lone[0] | 0x20,)) + lone[1:]
+    assert not rtcp.is_only_transport_feedback(padded)
