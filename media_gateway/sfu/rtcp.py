@@ -277,7 +277,7 @@ def _parse_one(count: int, kind: int, body: memoryview) -> Packet | None:
 
 
 def is_only_transport_feedback(packet: bytes) -> bool:
-    """Whether a compound is one transport-wide feedback without padding and no more; its body begins at 12."""
+    """Whether a compound is one transport-wide feedback without padding and no more; the body is at 12."""
     return (
         len(packet) >= 20
         and packet[0] == 0x80 | FMT_TRANSPORT_CC
