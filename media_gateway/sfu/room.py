@@ -139,6 +139,7 @@ class Room:
         self.watch = RoomWatch(self)
         self.relays = Relays(self)
         self.empty_since: float | None = None
+        self._turn = 0
         self._second_at = time.monotonic()
         self._span = 1.0
 
@@ -364,9 +365,11 @@ class Room:
     # -- time ------------------------------------------------------------
 
     def tick(self, now: float) -> None:
-        """Every few ten milliseconds."""
-        for peer in self.peers.values():
-            peer.subscribe.tick(now)
+        """Every few ten milliseconds. Subscribers take turns: each is looked at every fourth time."""
+        self._turn += 1
+        for place, peer in enumerate(self.peers.values(), self._turn):
+            if not place & 3:
+                peer.subscribe.tick(now)
             for source in peer.sources.values():
                 source.look(now)
                 for layer in source.layers:
