@@ -330,10 +330,14 @@ class RecorderService:
 
     async def _flush(self, recording: Recording) -> None:
         batch = recording.take_batch()
-        self._pending -= sum(len(data) for _, data in batch)
+        # It fills memory until it is written: so long it counts against the bound.
+        taken = sum(len(data) for _, data in batch)
         loop = asyncio.get_running_loop()
-        failed, trouble = await loop.run_in_executor(self._threads, recording.write_batch, batch)
-        await loop.run_in_executor(self._threads, recording.close_finished)
+        try:
+            failed, trouble = await loop.run_in_executor(self._threads, recording.write_batch, batch)
+            await loop.run_in_executor(self._threads, recording.close_finished)
+        finally:
+            self._pending -= taken
         if trouble is None:
             if recording.error and batch:
                 log.warning(

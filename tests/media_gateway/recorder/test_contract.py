@@ -53,10 +53,11 @@ async def test_what_a_source_forwards_becomes_a_film(studio: Studio, monkeypatch
     plain = PlainSocket()
     feed = RecorderFeed("r1", worker.token, plain, worker.address, "instance-1")
     sources = {
-        stream.number: Source(stream.number, "p0", "Lin Mei", stream.info.source, codec, plain)
+        stream.number: Source(stream.number, "p0", "Lin Mei", stream.info.source, codec, plain, [])
         for stream, codec in made
     }
     for source in sources.values():
+        source.layer("")
         feed.add(source)
     items = sorted((at, stream.number, datagram) for stream, _ in made for at, datagram in stream.items)
     for count, (at, number, datagram) in enumerate(items):
@@ -68,7 +69,7 @@ async def test_what_a_source_forwards_becomes_a_film(studio: Studio, monkeypatch
         elif at >= 1.5 and sources[1].paused:
             sources[1].set_blocked(paused=False)
         sequence = int.from_bytes(packet[2:4], "big")
-        source.deliver(
+        source.layer("").deliver(
             sequence + (65_536 if number == 1 and sequence < 30_000 else 0),
             int.from_bytes(packet[4:8], "big"),
             packet[1] >> 7,
@@ -78,7 +79,9 @@ async def test_what_a_source_forwards_becomes_a_film(studio: Studio, monkeypatch
         if count % 50 == 49:
             for source, first in ((sources[1], 5000), (sources[2], 70_000)):
                 elapsed = round((at - 0.02) * source.codec.clock_rate)
-                source.take_sender_report(ntp(START_NS / SECOND + at - 0.02), first + elapsed)
+                source.take_sender_report(
+                    source.layer(""), ntp(START_NS / SECOND + at - 0.02), first + elapsed
+                )
             feed.tick(at)
             await asyncio.sleep(0)
     feed.stop()
