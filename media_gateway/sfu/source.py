@@ -74,6 +74,7 @@ class Source:
         """who receives it; a dict, because rooms are large and its order is that of their coming"""
         self.supply = Supply()
         self._supply_at = float("-inf")
+        self._supplied: list[Layer] = []
         self.tap: Tap | None = None
         self.layers_wanted: Callable[[dict[str, bool]], None] = lambda active: None
         """gets which layers the publisher should send, on change"""
@@ -206,9 +207,9 @@ class Source:
 
         When one begins or stops to come, all who receive the source choose anew at once.
         """
-        if now - self._supply_at < SUPPLY_EVERY:
+        if now - self._supply_at < SUPPLY_EVERY and self._supplied == self.layers:
             return self.supply
-        self._supply_at = now
+        self._supply_at, self._supplied = now, list(self.layers)
         before, layers = self.supply, self.layers
         latest = max((layer.last_at for layer in layers), default=0.0)
         left_out = tuple(layer.left_out(latest, now) for layer in layers)

@@ -134,7 +134,9 @@ async def inbound(tab: Tab, kind: str) -> list[dict[str, Any]]:
 async def test_two_see_and_hear_each_other_and_720p_starts_at_once(building: Building) -> None:
     ann, bob = await building.enter("ann"), await building.enter("bob")
     await ann.run(f"publish({{mic: toneStream(440), camera: {canvas(RED, 1280, 720, moving=True)}}})")
-    look = await bob.sees("ann camera", RED)
+    await bob.sees("ann camera", RED)
+    # A picture can be drawn a moment before the browser tells that one was presented.
+    look = await bob.until("look('ann camera')", lambda look: look["firstFrame"] is not None, 5)
     assert look["firstFrame"] < 3000
     # Without a start bitrate in the answer Chromium begins at 480x270 and stays there for long.
     await bob.until("look('ann camera')", lambda look: look["width"] >= 960, 5)

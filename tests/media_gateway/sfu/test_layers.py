@@ -312,3 +312,12 @@ def test_whatever_happens_the_stream_is_unbroken(steps: list[tuple[str | None, i
                 world.frame(each, key=key and place == 0, packets=1 + place)
             world.pass_time()
     unbroken(world, down)
+
+
+def test_a_layer_that_comes_is_part_of_the_supply_at_once() -> None:
+    world = World(rids=("q",))
+    assert len(world.source.look(world.now).rates) == 1
+    world.source.layer("h")
+    assert len(world.source.look(world.now + 0.001).rates) == 2
+    world.source.keep_layers(["h"])
+    assert len(world.source.look(world.now + 0.002).sizes) == 1
