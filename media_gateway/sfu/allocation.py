@@ -21,8 +21,6 @@ LEARNING = 1.5
 """Seconds from the first packet on for which that is assumed."""
 NEVER_TELLS = 20_000_000.0
 """bit/s for a subscriber that gives no feedback at all."""
-TOP = 99
-"""As a limit: every layer there is."""
 
 View = dict[tuple[str, str], tuple[int, int, int]]
 """(peer, source) -> (width, height, priority) of what is shown"""

@@ -56,12 +56,12 @@ def template(second: int, timestamp: int, ssrc: int, extension: bytes, payload: 
 
 
 def header_size(packet: bytes) -> int:
-    """Where the payload of a template begins."""
-    return 16 + 4 * (packet[14] << 8 | packet[15])
+    """Where the payload of a packet begins that names no contributing sources, as none of ours does."""
+    return 16 + 4 * (packet[14] << 8 | packet[15]) if packet[0] & 0x10 else 12
 
 
 def retransmission(packet: bytes, payload_type: int, sequence: int, ssrc: int) -> bytes:
-    """The RTX packet (RFC 4588) that carries a template with its sequence number set."""
+    """The RTX packet (RFC 4588) that carries `packet`: its sequence number, then its payload."""
     size = header_size(packet)
     return b"".join(
         (

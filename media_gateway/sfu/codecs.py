@@ -6,7 +6,7 @@ decodes, it only has to recognise where a decoder may start, how large the pictu
 holds several layers, which packet belongs to which.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from . import av1, h264, vp8, vp9
@@ -145,7 +145,6 @@ AV1 = Codec(
 
 CODECS: tuple[Codec, ...] = (OPUS, RED, VP8, H264, VP9, AV1)
 """In order of preference within a kind."""
-BY_NAME: Mapping[str, Codec] = {codec.name.lower(): codec for codec in CODECS}
 
 
 def preferred_codec(kind: str) -> Codec:

@@ -49,7 +49,6 @@ class Reports:
         self.packets: dict[tuple[str, str], Counter] = {}
         self.frames: dict[tuple[str, str], Counter] = {}
         self.last_in: dict[tuple[str, str], dict[str, Any]] = {}
-        self.last_out: list[dict[str, Any]] = []
 
     def take(self, publish: list[dict[str, Any]], subscribe: list[dict[str, Any]], now: float) -> None:
         """A report of section 1.9, checked. A source's layers count together."""
@@ -64,7 +63,6 @@ class Reports:
             self.packets.setdefault(key, Counter()).see(stat["packets"], now)
             self.frames.setdefault(key, Counter()).see(stat["frames"], now)
             self.last_in[key] = stat
-        self.last_out = publish
 
     def fresh(self, now: float) -> bool:
         return now - self.at < STALE

@@ -125,21 +125,6 @@ def build(
     )
 
 
-def build_rtx(packet: bytes, *, payload_type: int, sequence: int, ssrc: int) -> bytes:
-    """The RTX packet that carries `packet` (plain 12-byte header).
-
-    Original sequence number, then its payload.
-    """
-    head = HEADER.pack(
-        0x80,
-        (packet[1] & 0x80) | payload_type,
-        sequence & 0xFFFF,
-        int.from_bytes(packet[4:8], "big"),
-        ssrc,
-    )
-    return head + packet[2:4] + packet[12:]
-
-
 def is_rtcp(data: bytes | memoryview) -> bool:
     """Whether a packet of the RTP/RTCP range is RTCP (RFC 5761 section 4: packet types 192 to 223)."""
     return 192 <= data[1] <= 223

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from media_gateway.sfu import rtp, sdp
+from media_gateway.sfu.burst import retransmission
 from media_gateway.sfu.client import EXTENSIONS, MediaClient, OutTrack
 from media_gateway.sfu.dtls import Identity
 from media_gateway.sfu.gateway import Gateway, GatewayConfig
@@ -222,10 +223,10 @@ class Sender:
         )
         self.rtx_sequence += 1
         self.client.send_rtp(
-            rtp.build_rtx(
+            retransmission(
                 original,
                 payload_type=self.track.codec.rtx_payload_type,
-                sequence=self.rtx_sequence,
+                sequence=self.rtx_sequence & 0xFFFF,
                 ssrc=self.track.rtx_ssrc,
             )
         )

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from media_gateway.sfu import rtp
+from media_gateway.sfu.burst import retransmission
 
 seq16 = st.integers(0, 0xFFFF)
 u32 = st.integers(0, 0xFFFFFFFF)
@@ -111,7 +112,7 @@ def test_rtx_carries_the_original(sequence: int, rtx_sequence: int, payload: byt
     original = rtp.build(
         payload_type=96, sequence=sequence, timestamp=77, ssrc=5, payload=payload, marker=marker
     )
-    data = rtp.build_rtx(original, payload_type=97, sequence=rtx_sequence, ssrc=6)
+    data = retransmission(original, payload_type=97, sequence=rtx_sequence, ssrc=6)
     parsed = rtp.parse(data)
     assert (parsed.payload_type, parsed.ssrc, parsed.sequence) == (97, 6, rtx_sequence)
     assert (parsed.timestamp, parsed.marker) == (77, marker)
