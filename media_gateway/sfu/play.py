@@ -136,18 +136,13 @@ class PlayConnection(SubscribeConnection):
         self.allocation.has_feedback = any(
             section.extensions.get(TRANSPORT_CC_URI) == TRANSPORT_CC_ID for section in offer.media
         )
-        current = self.transport.current
-        transport = TransportLines(
-            current.ufrag, current.pwd, self.endpoint.identity.fingerprint, self.candidates
-        )
         sections = [(section, lines.get(section.mid)) for section in offer.media]
-        return _answer(self.session, transport, sections)
+        return _answer(self.session, self.transport.lines(self.candidates), sections)
 
     def restart_ice(self) -> TransportLines:
         """Fresh credentials without a new offer."""
         self.transport.restart()
-        current = self.transport.current
-        return TransportLines(current.ufrag, current.pwd, self.endpoint.identity.fingerprint, self.candidates)
+        return self.transport.lines(self.candidates)
 
     def current_offer(self) -> tuple[int, str]:
         return 0, ""

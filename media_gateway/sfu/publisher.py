@@ -108,10 +108,7 @@ class PublishConnection:
 
     def transport_lines(self) -> sdp_write.TransportLines:
         """Our end of the transport, as it is now."""
-        current = self.transport.current
-        return sdp_write.TransportLines(
-            current.ufrag, current.pwd, self.endpoint.identity.fingerprint, self.candidates
-        )
+        return self.transport.lines(self.candidates)
 
     def restart(self, ufrag: str) -> sdp_write.TransportLines:
         """An ICE restart without a new offer (WHIP): the client's new user fragment in, ours out."""

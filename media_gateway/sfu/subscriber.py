@@ -165,10 +165,7 @@ class SubscribeConnection:
             self.restarted = self.version
         self.offered_at = time.monotonic()
         self.offered_downs = {line.mid: line.down for line in self.lines}
-        credentials = self.transport.current
-        lines = sdp_write.TransportLines(
-            credentials.ufrag, credentials.pwd, self.endpoint.identity.fingerprint, self.candidates
-        )
+        lines = self.transport.lines(self.candidates)
         self.offered = sdp_write.subscribe_offer(
             self.session, self.version, lines, [_section(line) for line in self.lines]
         )

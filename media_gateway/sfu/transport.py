@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from .allowance import Allowance
 from .dtls import DtlsAssociation
+from .sdp_write import Candidate, TransportLines
 from .srtp import Profile, SrtpContext
 from .tcp import TcpStream
 from .udp import Address, Slot, Stream
@@ -120,6 +121,11 @@ class Transport:
         while len(self.credentials) > MAX_CREDENTIALS:
             self.endpoint.unregister(self.credentials.pop(0).ufrag)
         return fresh
+
+    def lines(self, candidates: tuple[Candidate, ...]) -> TransportLines:
+        """What our SDP says of this end of the transport, as it is now."""
+        current = self.current
+        return TransportLines(current.ufrag, current.pwd, self.endpoint.identity.fingerprint, candidates)
 
     def password_for(self, ufrag: str) -> bytes | None:
         for credentials in self.credentials:
