@@ -192,8 +192,9 @@ def test_ctrl_c_stops_all_and_a_second_start_is_prepared_already() -> None:
 def test_nothing_outlives_a_supervisor_that_is_killed() -> None:
     with portal_stack() as stack:
         pids = list(stack.processes.values())
-        children = [int(pid) for pid in _children_of(stack.processes["celery"])]
-        assert children, "Celery runs its jobs in processes of its own"
+        # The pages answer before Celery has forked the processes that run its jobs.
+        stack.wait_for(lambda: _children_of(stack.processes["celery"]), "Celery has processes for its jobs")
+        children = _children_of(stack.processes["celery"])
         os.kill(stack._supervisors[0].pid, signal.SIGKILL)
         deadline = time.monotonic() + 10
         while any(is_alive(pid) for pid in [*pids, *children]):
@@ -201,5 +202,5 @@ def test_nothing_outlives_a_supervisor_that_is_killed() -> None:
             time.sleep(0.05)
 
 
-def _children_of(pid: int) -> list[str]:
-    return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+def _children_of(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]

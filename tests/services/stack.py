@@ -99,7 +99,7 @@ class PortalStack:
         with closing(sqlite3.connect(self.data_dir / "plenum.sqlite3", timeout=10)) as connection:
             return [row[0] for row in connection.execute(query)]
 
-    def wait_for(self, condition: Callable[[], bool], what: str, *, seconds: float = 30.0) -> None:
+    def wait_for(self, condition: Callable[[], object], what: str, *, seconds: float = 30.0) -> None:
         """Poll until `condition()` holds. Raises AssertionError with the end of the log."""
         deadline = time.monotonic() + seconds
         while not condition():
