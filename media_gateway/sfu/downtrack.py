@@ -21,49 +21,41 @@ RESEND_RATE = 400
 MAX_STRETCHES = 8
 
 
-class Stretch:
-    """Numbers `start` and up came from `layer`, with these offsets: the way back from a NACK to the cache."""
+class Snapshot:
+    """A subscriber's offsets to its layer as they were at one time (`udp.Offsets`)."""
 
-    __slots__ = (
-        "clock_shift",
-        "layer",
-        "own_ssrc",
-        "picture_shift",
-        "rewrites",
-        "shift",
-        "start",
-        "tl0_shift",
-    )
+    __slots__ = ("clock_shift", "own_ssrc", "picture_shift", "rewrites", "shift", "tl0_shift")
 
-    def __init__(self, down: "DownTrack", layer: Layer, start: int) -> None:
-        self.layer = layer
-        self.start = start
-        self.own_ssrc = down.own_ssrc
+    def __init__(self, down: "DownTrack") -> None:
         self.shift = down.shift
         self.clock_shift = down.clock_shift
         self.picture_shift = down.picture_shift
         self.tl0_shift = down.tl0_shift
+        self.own_ssrc = down.own_ssrc
         self.rewrites = down.rewrites
 
 
-class Held:
-    """A subscriber as it was when packets for it had to wait: they go out with the numbers of then."""
+class Stretch(Snapshot):
+    """Numbers `start` and up came from `layer` with these offsets: the way back from a NACK to the cache."""
 
-    __slots__ = (
-        "clock_shift", "down", "floor", "own_ssrc", "picture_shift", "rewrites", "sender", "shift",
-        "tl0_shift",
-    )  # fmt: skip
+    __slots__ = ("layer", "start")
+
+    def __init__(self, down: "DownTrack", layer: Layer, start: int) -> None:
+        super().__init__(down)
+        self.layer = layer
+        self.start = start
+
+
+class Held(Snapshot):
+    """A subscriber whose packets had to wait: they go out with the numbers of then."""
+
+    __slots__ = ("down", "floor", "sender")
 
     def __init__(self, down: "DownTrack") -> None:
+        super().__init__(down)
         self.down = down
         self.sender = down.sender
         self.floor = 0
-        self.shift = down.shift
-        self.clock_shift = down.clock_shift
-        self.picture_shift = down.picture_shift
-        self.tl0_shift = down.tl0_shift
-        self.own_ssrc = down.own_ssrc
-        self.rewrites = down.rewrites
 
     def hold(self, run: Run, now: float) -> bool:
         return False  # it has waited

@@ -67,17 +67,22 @@ class Sender(Protocol):
         """`count` packets of `size` bytes went out, the numbers being those before `number`."""
 
 
-class Receiver(Protocol):
-    """One subscriber of a layer (see downtrack.py)."""
+class Offsets(Protocol):
+    """What makes a layer's packets one subscriber's own (see downtrack.py)."""
 
-    sender: Any
-    floor: int
     shift: int
     rewrites: bool
     own_ssrc: int | None
     clock_shift: int
     picture_shift: int
     tl0_shift: int
+
+
+class Receiver(Offsets, Protocol):
+    """One subscriber of a layer."""
+
+    sender: Any
+    floor: int
 
     def hold(self, run: Run, now: float) -> bool:
         """Whether the run was put into the subscriber's paced queue instead."""
@@ -153,7 +158,7 @@ class UdpSocket(ABC):
         """Queue a datagram as it is."""
 
     @abstractmethod
-    def fan_out(self, run: Run, receivers: Iterable[Any], now: float) -> None:
+    def fan_out(self, run: Run, receivers: Iterable[Receiver], now: float) -> None:
         """Queue a run to each receiver: numbered and encrypted for each with its own key."""
 
     @abstractmethod
@@ -175,7 +180,7 @@ class UdpSocket(ABC):
         OSError or ValueError when it is not one.
         """
 
-    def send_packet(self, sender: Any, packet: bytes, now: float) -> None:
+    def send_packet(self, sender: Sender, packet: bytes, now: float) -> None:
         """Queue one template that already carries its sequence number."""
         transport: Target = sender.transport
         if transport.srtp_handle is None:
@@ -210,14 +215,14 @@ class UdpSocket(ABC):
             return None
         return bytes(self._scratch.view[: length[0]])
 
-    def _one_by_one(self, run: Run, receiver: Any, now: float) -> None:
+    def _one_by_one(self, run: Run, receiver: Receiver, now: float) -> None:
         """A run to one receiver, packet by packet: for TCP, and for sockets without batches."""
         sender = receiver.sender
         for record, packet in zip(run.records, run.packets, strict=True):
             self.send_packet(sender, renumbered(record, packet, receiver), now)
 
 
-def renumbered(record: Record, packet: bytes, receiver: Any) -> bytes:
+def renumbered(record: Record, packet: bytes, receiver: Offsets) -> bytes:
     """A copy of a template with this receiver's sequence number and, where it has any, its other offsets."""
     copy = bytearray(packet)
     sequence = (record[0] + receiver.shift) & 0xFFFF
@@ -228,7 +233,7 @@ def renumbered(record: Record, packet: bytes, receiver: Any) -> bytes:
     return bytes(copy)
 
 
-def rewrite(view: memoryview, at: int, record: Record, receiver: Any) -> None:
+def rewrite(view: memoryview, at: int, record: Record, receiver: Offsets) -> None:
     """Apply a receiver's timestamp and picture offsets to the packet that stands at `at`."""
     timestamp = (record[1] + receiver.clock_shift) & 0xFFFFFFFF
     _U32.pack_into(view, at + TIMESTAMP_AT, timestamp)

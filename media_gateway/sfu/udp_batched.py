@@ -18,7 +18,18 @@ import cffi
 
 from .burst import Run
 from .srtp import MAX_TRAILER, protect_rtp
-from .udp import MAX_PLAIN, RECEIVE_SLOTS, SLOT_SIZE, Address, Handler, Slot, UdpSocket, plain_ip, rewrite
+from .udp import (
+    MAX_PLAIN,
+    RECEIVE_SLOTS,
+    SLOT_SIZE,
+    Address,
+    Handler,
+    Receiver,
+    Slot,
+    UdpSocket,
+    plain_ip,
+    rewrite,
+)
 
 log = logging.getLogger(__name__)
 
@@ -161,7 +172,7 @@ class BatchedSocket(UdpSocket):
             self._control_words[12 * i + 8] = segment
         self._packets[i] = packets
 
-    def fan_out(self, run: Run, receivers: Iterable[Any], now: float) -> None:
+    def fan_out(self, run: Run, receivers: Iterable[Receiver], now: float) -> None:
         count, size, first = run.count, run.size, run.first
         if size > MAX_PLAIN:
             self.send_drops += count

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from .burst import Run
-from .udp import RECEIVE_SLOTS, Address, Handler, Slot, UdpSocket, plain_ip
+from .udp import RECEIVE_SLOTS, Address, Handler, Receiver, Slot, UdpSocket, plain_ip
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ class PlainSocket(UdpSocket):
         if len(self._queue) >= MAX_QUEUE:
             self.flush()
 
-    def fan_out(self, run: Run, receivers: Iterable[Any], now: float) -> None:
+    def fan_out(self, run: Run, receivers: Iterable[Receiver], now: float) -> None:
         for receiver in receivers:
             if run.first >= receiver.floor and not receiver.hold(run, now):
                 self._one_by_one(run, receiver, now)
