@@ -5,14 +5,14 @@ from __future__ import annotations
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from media_gateway.descriptions import BadDescription, Offer, for_any_client, fragment_head, read_offer
-from meetings.live import media, placement, presence
+from media_gateway.descriptions import BadDescription, Offer, fragment_head, read_offer
+from meetings.live import media, presence
 from meetings.permissions.actor import SYSTEM
 from meetings.scheduling.models import Meeting
 from meetings.streams.ending import end_connection
 from meetings.streams.models import StreamConnection, StreamKey, new_play_peer
 from meetings.streams.problems import StreamProblem
-from meetings.streams.publishing import Answered, ask, place
+from meetings.streams.publishing import Answered, negotiate
 
 MAX_PLAYERS = 50
 """Screens that may play by one key at once."""
@@ -49,7 +49,7 @@ def play_stream(key: StreamKey, text: str, *, ip: str | None) -> Answered:
         key=key, session=session, peer=new_play_peer(), generation=1, remote_ufrag=offer.ufrag, ip=ip
     )
     try:
-        answer = _negotiate(connection, text)
+        answer = negotiate(connection, "peer.play", {"sdp": text})
     except BaseException:
         end_connection(connection, reason="failed", actor=SYSTEM)
         raise
@@ -58,17 +58,3 @@ def play_stream(key: StreamKey, text: str, *, ip: str | None) -> Answered:
     connection.opened_at, connection.fragment_head = now, fragment_head(answer)
     connection.save(update_fields=["opened_at", "fragment_head"])
     return Answered(connection, answer, media.ice_servers_for(connection.peer))
-
-
-def _negotiate(connection: StreamConnection, text: str) -> str:
-    placed = place(connection)
-    try:
-        ask(connection, "peer.add", {"name": connection.key.name, "publish": []})
-        reply = ask(connection, "peer.play", {"sdp": text})
-    except StreamProblem:
-        if placed.moved:
-            placement.unplace_session(connection.session_id, placed)
-        raise
-    if placed.moved:
-        media.announce_placed(connection.session_id)
-    return for_any_client(reply["sdp"])

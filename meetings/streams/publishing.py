@@ -34,6 +34,9 @@ from meetings.streams.problems import StreamProblem
 
 log = logging.getLogger("plenum.streams")
 
+Request = tuple[str, dict[str, Any]]
+"""What is asked of a worker: the operation and its data."""
+
 NOT_OPEN_RETRY = 30  # seconds
 IN_USE_RETRY = 5
 BUSY_RETRY = 5
@@ -97,7 +100,9 @@ def publish_stream(key: StreamKey, text: str, *, ip: str | None) -> Answered:
     connection = _reserve(key, offer, ip=ip)
     actor = Actor(participant=connection.participant, ip=ip)
     try:
-        answer = _negotiate(connection, text, tracks)
+        # A stream that was muted before it came back speaks again.
+        heard = ("peer.pause", {"sources": list(media.SOURCES), "paused": False})
+        answer = negotiate(connection, "peer.publish", {"sdp": text, "tracks": tracks}, heard)
         _enter(connection, [track["source"] for track in tracks], answer, actor=actor)
         _permit(connection, [track["source"] for track in tracks])
     except BaseException:
@@ -223,15 +228,16 @@ def _over() -> StreamProblem:
     return StreamProblem("not_open", _("The meeting has ended."), retry_after=NOT_OPEN_RETRY)
 
 
-def _negotiate(connection: StreamConnection, text: str, tracks: list[dict[str, str]]) -> str:
-    """The worker's answer; nothing that is sent is shown yet."""
+def negotiate(connection: StreamConnection, op: str, data: dict[str, Any], *before: Request) -> str:
+    """The worker's answer, ready for any client, to an offer it is given by `op`. Raises StreamProblem.
+
+    Nothing that is sent is shown yet. `before` is asked of the worker first.
+    """
     placed = place(connection)
     try:
-        ask(connection, "peer.add", {"name": connection.key.name, "publish": []})
-        # A stream that was muted before it came back speaks again.
-        everything = {"sources": list(media.SOURCES), "paused": False}
-        ask(connection, "peer.pause", everything)
-        reply = ask(connection, "peer.publish", {"sdp": text, "tracks": tracks})
+        for request in (("peer.add", {"name": connection.key.name, "publish": []}), *before):
+            ask(connection, *request)
+        reply = ask(connection, op, data)
     except StreamProblem:
         if placed.moved:
             placement.unplace_session(connection.session_id, placed)
