@@ -14,7 +14,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from meetings.live.errors import RoomError
-from meetings.live.protocol import MAX_ID, PUBLIC_ID, bad_field
+from meetings.live.protocol import MAX_ID, bad_field, choice, participant_id
 
 MAX_TRACKS = 200
 MAX_LAYERS = 16  # four sources of at most four layers
@@ -54,20 +54,6 @@ def _milliseconds(entry: Mapping[str, Any], field: str) -> float:
     return value
 
 
-def _one_of(entry: Mapping[str, Any], field: str, choices: tuple[str, ...]) -> str:
-    value = entry.get(field)
-    if not isinstance(value, str) or value not in choices:
-        raise bad_field(field)
-    return value
-
-
-def _who(entry: Mapping[str, Any]) -> str:
-    value = entry.get("participant")
-    if not isinstance(value, str) or not PUBLIC_ID.fullmatch(value):
-        raise bad_field("participant")
-    return value
-
-
 def _refuse_doubles(field: str, keys: list[tuple[str, str]]) -> None:
     if len(set(keys)) < len(keys):
         raise bad_field(field)
@@ -77,8 +63,8 @@ def view(data: Mapping[str, Any]) -> list[dict[str, Any]]:
     """`[{peer, source, width, height, priority}]` of `media.view`. Raises RoomError."""
     tracks: list[dict[str, Any]] = [
         {
-            "peer": _who(entry),
-            "source": _one_of(entry, "source", PICTURES),
+            "peer": participant_id(entry),
+            "source": choice(entry, "source", PICTURES),
             "width": _whole(entry, "width", 1, MAX_SIDE),
             "height": _whole(entry, "height", 1, MAX_SIDE),
             "priority": _whole(entry, "priority", 0, 2),
@@ -94,11 +80,11 @@ def _sent(entry: Mapping[str, Any]) -> dict[str, Any]:
     if rid is not None and (not isinstance(rid, str) or not _RID.fullmatch(rid)):
         raise bad_field("rid")
     return {
-        "source": _one_of(entry, "source", SOURCES),
+        "source": choice(entry, "source", SOURCES),
         "rid": rid,
         **{name: _whole(entry, name, 0, MAX_ID) for name in ("packets", "bytes", "frames")},
         **{name: _whole(entry, name, 0, MAX_SIDE) for name in ("width", "height")},
-        "limited": _one_of(entry, "limited", LIMITS),
+        "limited": choice(entry, "limited", LIMITS),
         "round_trip_ms": None if round_trip is None else _milliseconds(entry, "round_trip_ms"),
     }
 
@@ -106,8 +92,8 @@ def _sent(entry: Mapping[str, Any]) -> dict[str, Any]:
 def _received(entry: Mapping[str, Any]) -> dict[str, Any]:
     counters = ("packets", "bytes", "frames", "freezes", "samples", "concealed")
     return {
-        "peer": _who(entry),
-        "source": _one_of(entry, "source", SOURCES),
+        "peer": participant_id(entry),
+        "source": choice(entry, "source", SOURCES),
         **{name: _whole(entry, name, 0, MAX_ID) for name in counters},
         # Browsers count a packet that came twice against the lost ones (RFC 3550), so it may be below zero.
         "lost": _whole(entry, "lost", -MAX_ID, MAX_ID),
@@ -144,7 +130,7 @@ def _is_plain(value: object, depth: int = MAX_DEPTH) -> bool:
 
 def message(data: Mapping[str, Any]) -> dict[str, Any]:
     """`{topic, body}` of `data.send`; `body` is any small JSON value. Raises RoomError."""
-    topic = _one_of(data, "topic", TOPICS)
+    topic = choice(data, "topic", TOPICS)
     if "body" not in data or not _is_plain(data["body"]):
         raise bad_field("body")
     told = {"topic": topic, "body": data["body"]}

@@ -6,6 +6,7 @@ import json
 import math
 import re
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -146,14 +147,14 @@ def moment(data: dict[str, Any], field: str) -> float | int | None:
     return value
 
 
-def choice(data: dict[str, Any], field: str, choices: tuple[str, ...]) -> str:
+def choice(data: Mapping[str, Any], field: str, choices: tuple[str, ...]) -> str:
     value = data.get(field)
     if not isinstance(value, str) or value not in choices:
         raise bad_field(field)
     return value
 
 
-def participant_id(data: dict[str, Any]) -> str:
+def participant_id(data: Mapping[str, Any]) -> str:
     value = data.get("participant")
     if not isinstance(value, str) or not PUBLIC_ID.fullmatch(value):
         raise bad_field("participant")
