@@ -9,19 +9,11 @@ from dataclasses import dataclass
 from socket import MSG_DONTWAIT, MSG_TRUNC
 from typing import Any
 
-import cffi
 import numpy as np
 
-_ffi = cffi.FFI()
-_ffi.cdef(
-    """
-    struct iovec { void *iov_base; size_t iov_len; };
-    struct msghdr { void *msg_name; unsigned int msg_namelen; struct iovec *msg_iov; size_t msg_iovlen;
-                    void *msg_control; size_t msg_controllen; int msg_flags; };
-    struct mmsghdr { struct msghdr msg_hdr; unsigned int msg_len; };
-    int recvmmsg(int fd, struct mmsghdr *messages, unsigned int count, int flags, void *timeout);
-    """
-)
+# The structures and the call are what the gateway itself reads with.
+from media_gateway.sfu.udp_batched import _ffi
+
 _lib = _ffi.dlopen(None)
 _HEADS = np.dtype(
     {
