@@ -16,7 +16,7 @@ from typing import Protocol
 from . import stun
 from .backlog import Backlog
 from .framing import Deframer, FrameTooLong, framed
-from .udp import SLOT_SIZE, Address, Slot, plain_ip
+from .udp import SLOT_SIZE, Address, Slot, bind, plain_ip
 
 log = logging.getLogger(__name__)
 
@@ -47,21 +47,11 @@ class Hub(Protocol):
 
 def open_listener(host: str, port: int) -> socket.socket:
     """A listening socket; `host` with a colon takes IPv6 and IPv4. OSError when it cannot be had."""
-    v6 = ":" in host
-    sock = socket.socket(socket.AF_INET6 if v6 else socket.AF_INET, socket.SOCK_STREAM)
-    try:
-        if v6:
-            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
-        if sys.platform != "win32":
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        # Inherited by what is accepted.
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, KERNEL_BUFFER)
-        sock.setblocking(False)
-        sock.bind((host, port))
-    except OSError:
-        sock.close()
-        raise
-    return sock
+    # The buffer is inherited by what is accepted.
+    options = {socket.SO_SNDBUF: KERNEL_BUFFER}
+    if sys.platform != "win32":
+        options[socket.SO_REUSEADDR] = 1
+    return bind(host, port, socket.SOCK_STREAM, options)
 
 
 def network_of(ip: str) -> str:

@@ -91,6 +91,26 @@ class Receiver(Offsets, Protocol):
 Handler = Callable[[Slot, int, Address], None]
 
 
+def bind(host: str, port: int, kind: socket.SocketKind, options: dict[int, int]) -> socket.socket:
+    """A non-blocking socket of that kind; `host` with a colon takes IPv6 and IPv4.
+
+    `options` are set before it is bound (SOL_SOCKET). OSError when the address cannot be had.
+    """
+    v6 = ":" in host
+    sock = socket.socket(socket.AF_INET6 if v6 else socket.AF_INET, kind)
+    try:
+        if v6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        for option, value in options.items():
+            sock.setsockopt(socket.SOL_SOCKET, option, value)
+        sock.setblocking(False)
+        sock.bind((host, port))
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
 def open_socket(host: str, port: int, *, batched: bool | None = None, gso: bool | None = None) -> "UdpSocket":
     """Bind. `host` with a colon opens IPv6 and IPv4 on one socket. OSError when the address cannot be had.
 
@@ -100,18 +120,8 @@ def open_socket(host: str, port: int, *, batched: bool | None = None, gso: bool 
     from .udp_batched import BatchedSocket, offload_works
     from .udp_plain import PlainSocket
 
-    v6 = ":" in host
-    sock = socket.socket(socket.AF_INET6 if v6 else socket.AF_INET, socket.SOCK_DGRAM)
-    try:
-        if v6:
-            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, KERNEL_BUFFER)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, KERNEL_BUFFER)
-        sock.setblocking(False)
-        sock.bind((host, port))
-    except OSError:
-        sock.close()
-        raise
+    buffers = {socket.SO_RCVBUF: KERNEL_BUFFER, socket.SO_SNDBUF: KERNEL_BUFFER}
+    sock = bind(host, port, socket.SOCK_DGRAM, buffers)
     if batched is None:
         batched = sys.platform == "linux"
     if not batched:
