@@ -12,9 +12,8 @@ from playwright.sync_api import Page, expect
 from tests.e2e.codes import Person, find_codes
 
 _FRAME = """
-async ([participant, source]) => {
-  const tile = `article.tile[data-participant="${participant}"][data-source="${source}"]`;
-  const video = document.querySelector(`${tile} video`);
+(selector) => {
+  const video = document.querySelector(selector);
   if (!video || video.readyState < 2 || !video.videoWidth) return null;
   const canvas = document.createElement("canvas");
   canvas.width = 320; canvas.height = Math.round(320 * video.videoHeight / video.videoWidth);
@@ -70,13 +69,19 @@ def participant_id(page: Page, name: str) -> str:
     return str(tile.get_attribute("data-participant"))
 
 
-def frame_of(page: Page, participant: str, source: str = "camera") -> np.ndarray | None:
-    """The decoded picture (h × w × 3) shown now, or None while there is none."""
-    shot = page.evaluate(_FRAME, [participant, source])
+def shown_by(page: Page, selector: str) -> np.ndarray | None:
+    """The decoded picture (h × w × 3) that a video element shows now, or None while there is none."""
+    shot = page.evaluate(_FRAME, selector)
     if shot is None:
         return None
     rgba = np.frombuffer(base64.b64decode(shot["data"]), np.uint8).reshape(shot["height"], shot["width"], 4)
     return rgba[:, :, :3]
+
+
+def frame_of(page: Page, participant: str, source: str = "camera") -> np.ndarray | None:
+    """The picture in somebody's tile."""
+    tile = f'article.tile[data-participant="{participant}"][data-source="{source}"]'
+    return shown_by(page, f"{tile} video")
 
 
 def wait_until(condition: Callable[[], bool], what: str, *, seconds: float = 20, step: float = 0.2) -> float:

@@ -2,45 +2,24 @@
 
 from __future__ import annotations
 
-import base64
-
-import numpy as np
 import pytest
 from playwright.sync_api import Page, expect
 
 from tests.e2e.codes import BLUE, RED, Person, find_codes
 from tests.e2e.conftest import StartBrowser
 from tests.e2e.party import book_now, party
-from tests.e2e.room import wait_until
+from tests.e2e.room import shown_by, wait_until
 from tests.e2e.test_pages import AXE
 from tests.e2e.whip import make_token
 from tests.services.stack import PortalStack
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(240)]
 
-_FRAME = """
-() => {
-  const video = document.getElementById("play-main");
-  if (!video || video.readyState < 2 || !video.videoWidth) return null;
-  const canvas = document.createElement("canvas");
-  canvas.width = 320; canvas.height = Math.round(320 * video.videoHeight / video.videoWidth);
-  const context = canvas.getContext("2d", { willReadFrequently: true });
-  context.drawImage(video, 0, 0, canvas.width, canvas.height);
-  const { data } = context.getImageData(0, 0, canvas.width, canvas.height);
-  let text = "";
-  for (let i = 0; i < data.length; i += 8192) text += String.fromCharCode(...data.subarray(i, i + 8192));
-  return { width: canvas.width, height: canvas.height, data: btoa(text) };
-}
-"""
-
 
 def plays(page: Page, person: Person) -> bool:
     """Whether the large picture shows that person's code now."""
-    shot = page.evaluate(_FRAME)
-    if shot is None:
-        return False
-    rgba = np.frombuffer(base64.b64decode(shot["data"]), np.uint8).reshape(shot["height"], shot["width"], 4)
-    return person.number in find_codes(rgba[:, :, :3])
+    frame = shown_by(page, "#play-main")
+    return frame is not None and person.number in find_codes(frame)
 
 
 def test_a_screen_waits_plays_and_follows(portal: PortalStack, chromium: StartBrowser) -> None:

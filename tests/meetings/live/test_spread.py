@@ -17,10 +17,10 @@ from media_gateway.models import MediaNode
 from meetings.live import media, placement, spread
 from meetings.live.errors import RoomError
 from meetings.live.models import Participant, Session
-from tests.media_gateway.sfu.aiortc_peers import AiortcPeer, Colour, Tone, is_colour, pitch_of
+from tests.media_gateway.sfu.aiortc_peers import AiortcPeer
 from tests.meetings.live.conftest import Cast, make_meeting, make_user
+from tests.meetings.live.real_media import Worker, open_tabs, publish_both, until
 from tests.meetings.live.test_placement import at_once, make_node
-from tests.meetings.live.test_whole_path import LiveTab, Worker, until
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(90)]
 
@@ -142,31 +142,14 @@ async def workers(cast: Cast, settings: Any):  # type: ignore[no-untyped-def]
 
 
 async def test_people_on_two_workers_see_and_hear_each_other(cast: Cast, workers: list[Worker]) -> None:
-    tabs = []
-    for who in ("Helen", "Carl"):
-        tab = LiveTab(cast.meeting.code, cast.cookies[who])
-        await tab.open()
-        await tab.join()
-        tab.begin()
-        tabs.append(tab)
-    helen, carl = tabs
+    helen, carl = await open_tabs(cast, "Helen", "Carl")
     first, second = AiortcPeer(helen, helen.me), AiortcPeer(carl, carl.me)
     try:
         await first.join()
         await second.join()
         nodes = await sync_to_async(lambda: dict(Participant.objects.values_list("public_id", "node")))()
         assert nodes[helen.me] != nodes[carl.me], "two workers"
-        await first.publish(mic=Tone(440), camera=Colour((200, 30, 30)))
-        await second.publish(mic=Tone(880), camera=Colour((30, 30, 200)))
-        for peer, other, colour, pitch in (
-            (first, carl.me, (30, 30, 200), 880),
-            (second, helen.me, (200, 30, 30), 440),
-        ):
-            video, audio = f"{other} camera", f"{other} mic"
-            await until(lambda p=peer, v=video: p.frames.get(v), "a picture")  # type: ignore[misc]
-            assert is_colour(peer.frames[video][-1], colour)
-            await until(lambda p=peer, a=audio: len(p.frames.get(a, [])) > 40, "sound")  # type: ignore[misc]
-            assert abs(pitch_of(peer.frames[audio][-20:]) - pitch) < 30
+        await publish_both(first, second)
         heard = await until(
             lambda: [
                 one for one in carl.seen("speaker.changed") if {helen.me, carl.me} <= set(one["participants"])
@@ -193,5 +176,5 @@ async def test_people_on_two_workers_see_and_hear_each_other(cast: Cast, workers
     finally:
         await first.close()
         await second.close()
-        for tab in tabs:
+        for tab in (helen, carl):
             await tab.leave()

@@ -17,7 +17,8 @@ from meetings.streams.keys import make_key
 from meetings.streams.models import StreamConnection
 from tests.media_gateway.sfu.aiortc_peers import AiortcPeer, Colour, Tone, is_colour, pitch_of
 from tests.meetings.live.conftest import Cast, _no_idle_connections, _own_channel_layer, cast  # noqa: F401
-from tests.meetings.live.test_whole_path import LiveTab, Worker, gateway, until  # noqa: F401
+from tests.meetings.live.real_media import LiveTab, Worker, until
+from tests.meetings.live.test_whole_path import gateway  # noqa: F401
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(90)]
 GREEN = (40, 180, 40)
