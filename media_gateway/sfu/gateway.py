@@ -18,8 +18,9 @@ from .endpoint import Endpoint
 from .errors import GatewayError
 from .operations import Operations
 from .pacer import Pacer
+from .peer import Services
 from .publisher import PublishConnection
-from .room import Room, Services
+from .room import Room
 from .sdp_write import Candidate
 from .speaker import PERIOD
 from .tcp import StreamServer, open_listener

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from . import arguments
 from .errors import GatewayError
+from .peer import Peer, Services
 from .play import PlayConnection
 from .recorder_feed import RecorderFeed
-from .room import Peer, Room, Services
+from .room import Room
 from .sdp import ICE_CHARS
 from .sdp_write import candidate_lines
 from .udp import UdpSocket, open_socket
@@ -89,7 +90,7 @@ class Operations:
 
     def _peer_publish(self, room_id: str, peer_id: str | None, data: dict[str, Any]) -> dict[str, Any]:
         room, peer = self._peer(room_id, peer_id, data)
-        return {"sdp": room.publish(peer, data.get("sdp"), arguments.tracks(data))}
+        return {"sdp": room.stage.publish(peer, data.get("sdp"), arguments.tracks(data))}
 
     def _peer_answer(self, room_id: str, peer_id: str | None, data: dict[str, Any]) -> dict[str, Any]:
         _, peer = self._peer(room_id, peer_id, data)
@@ -99,7 +100,7 @@ class Operations:
     def _peer_permit(self, room_id: str, peer_id: str | None, data: dict[str, Any]) -> dict[str, Any]:
         room, peer = self._peer(room_id, peer_id)
         topics = arguments.topics(data)
-        room.permit(peer, arguments.sources(data, "publish"))
+        room.stage.permit(peer, arguments.sources(data, "publish"))
         peer.topics = topics
         return {}
 
@@ -108,7 +109,7 @@ class Operations:
         paused = data.get("paused")
         if not isinstance(paused, bool):
             raise GatewayError("bad_request", "paused must be true or false")
-        room.pause(peer, arguments.sources(data, "sources"), paused)
+        room.stage.pause(peer, arguments.sources(data, "sources"), paused)
         return {}
 
     def _peer_restart(self, room_id: str, peer_id: str | None, data: dict[str, Any]) -> dict[str, Any]:
@@ -149,8 +150,8 @@ class Operations:
         return {"ufrag": lines.ufrag, "pwd": lines.pwd, "candidates": candidate_lines(lines)}
 
     def _peer_play(self, room_id: str, peer_id: str | None, data: dict[str, Any]) -> dict[str, Any]:
-        room, peer = self._peer(room_id, peer_id, data)
-        return {"sdp": room.play(peer, data.get("sdp"))}
+        _, peer = self._peer(room_id, peer_id, data)
+        return {"sdp": peer.play(data.get("sdp"))}
 
     def _room_close(self, room_id: str, peer_id: str | None, data: dict[str, Any]) -> dict[str, Any]:
         room = self.rooms.pop(room_id, None)

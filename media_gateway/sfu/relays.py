@@ -137,13 +137,8 @@ class Relays:
                 return source
         room, services = self.room, self.room.services
         source = room.new_source(peer, name, source_name, codec)
-        source.exposed = True
         self.sources.append(source)
-        for other in room.peers.values():
-            if other.id != peer:
-                other.subscribe.add(source)
-        for feed in room.feeds.values():
-            feed.add(source)
+        room.show(source)
         services.endpoint.request_flush()
         return source
 
@@ -151,11 +146,7 @@ class Relays:
         if source not in self.sources:
             return
         self.sources.remove(source)
-        source.exposed = False
-        for peer in self.room.peers.values():
-            peer.subscribe.remove(source)
-        for feed in list(source.tap.feeds) if source.tap is not None else ():
-            feed.remove(source)
+        self.room.withdraw(source)
 
     # -- time ------------------------------------------------------------
 

@@ -8,7 +8,8 @@ from .quality import Measured, Quality
 from .source import Source
 
 if TYPE_CHECKING:
-    from .room import Peer, Room
+    from .peer import Peer
+    from .room import Room
 
 SCORE_EVERY = 2.0
 

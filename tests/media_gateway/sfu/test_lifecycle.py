@@ -8,11 +8,13 @@ import tracemalloc
 
 import pytest
 
+from media_gateway.sfu import peer as peer_module
 from media_gateway.sfu import room as room_module
 from media_gateway.sfu import rtp, stun, transport
 from media_gateway.sfu.dtls import DtlsAssociation
+from media_gateway.sfu.peer import Peer
 from media_gateway.sfu.publisher import PublishConnection, PublishedTrack
-from media_gateway.sfu.room import Peer, Room
+from media_gateway.sfu.room import Room
 from media_gateway.sfu.source import Source
 from media_gateway.sfu.srtp import SrtpContext
 from media_gateway.sfu.subscriber import DownTrack, SubscribeConnection
@@ -172,7 +174,7 @@ async def test_a_publisher_that_comes_back_keeps_its_place(harness: Harness) -> 
 
 
 async def test_the_place_is_not_kept_for_ever(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(room_module, "ADOPT_WITHIN", 0.3)
+    monkeypatch.setattr(peer_module, "ADOPT_WITHIN", 0.3)
     viewer = await harness.join("bob")
     ann = await harness.join("ann")
     await ann.publish("mic")
