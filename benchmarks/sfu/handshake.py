@@ -5,8 +5,8 @@ import statistics
 import time
 
 from media_gateway.sfu.client import MediaClient
-from media_gateway.sfu.dtls import Identity
 from media_gateway.sfu.gateway import Gateway, GatewayConfig
+from media_gateway.sfu.identity import Identity
 
 FLIGHTS = {"none": 0, "client_hello": 1, "server_hello": 2, "client_finished": 3, "server_finished": 4}
 """name -> place in the handshake; odd ones are the client's"""

@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 from media_gateway.sfu.client import MediaClient
-from media_gateway.sfu.dtls import Identity
+from media_gateway.sfu.identity import Identity
 
 from .processes import Child, memory_bytes
 from .publish import Load

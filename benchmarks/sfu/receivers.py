@@ -16,7 +16,7 @@ import numpy as np
 
 from media_gateway.sfu import rtcp, rtp, sdp
 from media_gateway.sfu.client import SO_TIMESTAMPNS, MediaClient
-from media_gateway.sfu.dtls import Identity
+from media_gateway.sfu.identity import Identity
 
 from .batch import Array, Drain, Rows
 from .feedback import OWN_SSRC, Feedback

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from media_gateway.sfu.client import MediaClient
-from media_gateway.sfu.dtls import Identity
+from media_gateway.sfu.identity import Identity
 
 from .processes import (
     SERVER_CORE,

@@ -14,7 +14,8 @@ from collections.abc import Callable
 from . import client_sdp, rtp, sdp, stun
 from .client_sdp import EXTENSIONS, OutTrack
 from .codecs import OPUS, SOURCES, VP8
-from .dtls import DtlsAssociation, Identity
+from .dtls import DtlsAssociation
+from .identity import Identity
 from .srtp import Profile, SrtpContext
 from .udp import Slot
 

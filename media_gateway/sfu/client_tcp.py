@@ -5,8 +5,8 @@ import socket
 from collections import deque
 
 from .client import MediaClient
-from .dtls import Identity
 from .framing import Deframer, framed
+from .identity import Identity
 
 CONNECT_WITHIN = 5.0
 MAX_FRAME = 2048

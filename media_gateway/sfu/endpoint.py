@@ -10,8 +10,8 @@ import time
 from typing import TYPE_CHECKING, Protocol
 
 from . import stun
-from .dtls import Identity
 from .faults import Faults
+from .identity import Identity
 from .microtimer import MicroTimer
 from .strangers import Strangers
 from .tcp import StreamServer, TcpStream

@@ -13,9 +13,9 @@ from typing import Any
 
 from .counters import Counters, sizes
 from .counters import count as count_all
-from .dtls import Identity
 from .endpoint import Endpoint
 from .errors import GatewayError
+from .identity import Identity
 from .operations import Operations
 from .pacer import Pacer
 from .peer import Services

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from . import dependency, h264, rtp, sdp
 from .codecs import CODECS, H264, OPUS, RED, SOURCES, Codec
-from .dtls import DIGESTS
 from .errors import GatewayError
+from .identity import DIGESTS
 from .sdp import MediaSection, PayloadFormat, bad_sdp
 from .sdp_write import AnsweredFormat, AnsweredSection
 from .simulcast import MAX_LAYERS, Rid, by_quality

@@ -12,8 +12,8 @@ from . import sdp, sdp_write
 from .burst import TRANSPORT_CC_ID, Picture
 from .codecs import CODECS, OPUS, Codec
 from .downtrack import DownTrack
-from .dtls import DIGESTS
 from .errors import GatewayError
+from .identity import DIGESTS
 from .layer import Layer
 from .rtp import TRANSPORT_CC_URI, timestamp_delta
 from .sdp import MediaSection, bad_sdp

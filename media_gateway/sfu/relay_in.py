@@ -10,7 +10,7 @@ from . import rtcp, rtp
 from .burst import AUDIO_LEVEL_ID
 from .client import MediaClient
 from .codecs import CODECS, SOURCES, Codec
-from .dtls import Identity
+from .identity import Identity
 from .layer import Layer
 from .receive import StreamReceiver
 from .red import RedundantAudio

@@ -4,13 +4,13 @@ import random
 import secrets
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from . import rtcp
 from .codecs import Codec
 from .layer import Layer
 from .rtp import timestamp_delta
+from .supply import Supply, supply_of
 from .udp import UdpSocket
 
 if TYPE_CHECKING:
@@ -21,22 +21,7 @@ SAME_CLOCK = 0.5
 """Seconds by which two layers' timestamps may disagree with their arrival and still be of one clock."""
 UNWANTED = 4.0
 """Seconds after which a layer that nobody watches is switched off at the sender."""
-
-
 SUPPLY_EVERY = 0.1
-UNAFFORDABLE = 1e12
-"""bit/s of a layer that its sender leaves out."""
-
-
-@dataclass(frozen=True, slots=True)
-class Supply:
-    """The layers of a source as a subscriber's choice sees them, lowest first."""
-
-    left_out: tuple[bool, ...] = ()
-    flowing: tuple[bool, ...] = ()
-    rates: tuple[float, ...] = ()
-    """bit/s; 0 for one that does not come but could, `UNAFFORDABLE` for one that is left out"""
-    sizes: tuple[tuple[int, int], ...] = ()
 
 
 class Source:
@@ -210,20 +195,8 @@ class Source:
         if now - self._supply_at < SUPPLY_EVERY and self._supplied == self.layers:
             return self.supply
         self._supply_at, self._supplied = now, list(self.layers)
-        before, layers = self.supply, self.layers
-        latest = max((layer.last_at for layer in layers), default=0.0)
-        left_out = tuple(layer.left_out(latest, now) for layer in layers)
-        flowing = tuple(layer.flowing(now) for layer in layers)
-        self.supply = Supply(
-            left_out,
-            flowing,
-            tuple(
-                UNAFFORDABLE if out else layer.bitrate if flows else 0.0
-                for layer, out, flows in zip(layers, left_out, flowing, strict=True)
-            ),
-            tuple((layer.width, layer.height) for layer in layers),
-        )
-        if (left_out, flowing) != (before.left_out, before.flowing):
+        before, self.supply = self.supply, supply_of(self.layers, now)
+        if (self.supply.left_out, self.supply.flowing) != (before.left_out, before.flowing):
             for down in self.downs:
                 down.sender.stale = True
         return self.supply

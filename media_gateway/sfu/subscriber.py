@@ -13,9 +13,9 @@ from .allocation import Allocation
 from .bandwidth import BandwidthEstimator
 from .codecs import SOURCES
 from .downtrack import DownTrack
-from .dtls import DIGESTS
 from .endpoint import Endpoint
 from .errors import GatewayError
+from .identity import DIGESTS
 from .sdp import bad_sdp
 from .sender import Sender
 from .source import Source

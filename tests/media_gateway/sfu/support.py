@@ -10,8 +10,8 @@ from typing import Any
 from media_gateway.sfu import rtp, sdp
 from media_gateway.sfu.burst import retransmission
 from media_gateway.sfu.client import EXTENSIONS, MediaClient, OutTrack
-from media_gateway.sfu.dtls import Identity
 from media_gateway.sfu.gateway import Gateway, GatewayConfig
+from media_gateway.sfu.identity import Identity
 
 ALL = ["mic", "camera", "screen", "screen_audio"]
 KEY_FRAME = b"\x10\x00\x9d\x01\x2a" + bytes(20)

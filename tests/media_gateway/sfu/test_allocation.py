@@ -5,7 +5,7 @@ from typing import Any
 
 from media_gateway.sfu.allocation import SOUND, Allocation
 from media_gateway.sfu.bandwidth import BandwidthEstimator
-from media_gateway.sfu.source import Supply
+from media_gateway.sfu.supply import Supply
 
 
 class Down(SimpleNamespace):

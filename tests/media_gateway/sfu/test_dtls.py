@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from media_gateway.sfu.dtls import MAX_DATAGRAM, DtlsAssociation, Identity
+from media_gateway.sfu.dtls import MAX_DATAGRAM, DtlsAssociation
+from media_gateway.sfu.identity import Identity
 from media_gateway.sfu.srtp import Profile
 
 SERVER, CLIENT = Identity(), Identity()
