@@ -128,12 +128,12 @@ class PortalCollector(Collector):
         by_hop = (
             MediaIncident.objects.order_by()
             .values("hop")
-            .annotate(all=Count("pk"), open=Count("pk", filter=Q(healed_at=None, session__ended_at=None)))
+            .annotate(all=Count("pk"), open=Count("pk", filter=Q(ended_at=None, session__ended_at=None)))
         )
         found = {row["hop"]: row for row in by_hop}
         incidents = CounterMetricFamily("plenum_incidents", "Media that stopped, by place", labels=["hop"])
         still = GaugeMetricFamily(
-            "plenum_incidents_open", "Those of meetings that run, not healed", labels=["hop"]
+            "plenum_incidents_open", "Those of meetings that run, not over", labels=["hop"]
         )
         for hop in MediaIncident.Hop.values:
             row = found.get(hop, {"all": 0, "open": 0})

@@ -59,7 +59,7 @@ class RecordingInline(ReadOnlyInline):
 
 class IncidentInline(ReadOnlyInline):
     model = MediaIncident
-    fields = ("began_at", "publisher", "source", "hop", "subscriber", "done", "healed_at")
+    fields = ("began_at", "publisher", "source", "hop", "subscriber", "done", "ended_at", "end_reason")
     readonly_fields = ("done",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[MediaIncident]:
@@ -248,20 +248,23 @@ class MediaIncidentAdmin(ReadOnlyAdmin):
         "subscriber",
         "done",
         "lasted",
+        "end_reason",
         "node",
         "meeting",
     )
     list_filter = (
         "hop",
         "source",
-        ("healed_at", admin.EmptyFieldListFilter),
+        "end_reason",
+        ("ended_at", admin.EmptyFieldListFilter),
         ("node", NamedValuesFilter),
     )
     list_select_related = ("publisher", "subscriber", "session__meeting")
     search_fields = ("publisher__name", "subscriber__name", "session__meeting__title", "node")
     date_hierarchy = "began_at"
     fields = (
-        "session", "publisher", "source", "hop", "subscriber", "done", "began_at", "healed_at", "node",
+        "session", "publisher", "source", "hop", "subscriber", "done", "began_at", "ended_at", "end_reason",
+        "node",
     )  # fmt: skip
     readonly_fields = ("done",)
 
@@ -274,7 +277,7 @@ class MediaIncidentAdmin(ReadOnlyAdmin):
 
     @admin.display(description=pgettext_lazy("duration", "seconds"))
     def lasted(self, obj: MediaIncident) -> str:
-        return "" if obj.healed_at is None else f"{(obj.healed_at - obj.began_at).total_seconds():.1f}"
+        return "" if obj.ended_at is None else f"{(obj.ended_at - obj.began_at).total_seconds():.1f}"
 
     @admin.display(description=gettext_lazy("meeting"))
     def meeting(self, obj: MediaIncident) -> str:

@@ -9,7 +9,7 @@ from django.db.models import F, Max
 from django.urls import reverse
 from django.utils import timezone
 
-from meetings.live import events, media, presence
+from meetings.live import events, incidents, media, presence
 from meetings.live.guards import audit, lock_session, present_with
 from meetings.live.models import Attendance, Participant, Session
 from meetings.live.payloads import live_json
@@ -51,6 +51,7 @@ def end_session(session: Session, *, actor: Actor, reason: str = "host") -> bool
             events.notify(waiting, "room.ended", **told)
         media.tell(session, "room.close")
         _close_stays(session, now)
+        incidents.end_of_session(session, at=now)
         here = (Participant.State.IN, Participant.State.LOBBY)
         session.participants.filter(state__in=here).update(
             state=Participant.State.LEFT, channel="", mic=False, camera=False, screen=False, hand_at=None

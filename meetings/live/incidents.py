@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import logging
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import F, Q, QuerySet
+from django.db.models.functions import Greatest
 from django.utils import timezone
 
 from meetings.live.models import MediaIncident, Participant, Session
@@ -27,8 +29,8 @@ def note_trouble(room_id: str, trouble: Mapping[str, Any], *, node: str) -> Medi
     """Write down a `trouble` event of docs/protocol.md 2.1.
 
     "silent" opens an incident or adds to the open one what is being done about it, "healed" closes it.
-    Returns the incident; None when there is nothing to write: unknown people, too many already, or nothing
-    open to close.
+    Returns the incident; None when there is nothing to write: unknown people, people who are gone, too many
+    already, or nothing open to close.
     """
     source, hop, state, action = (str(trouble.get(key)) for key in ("source", "hop", "state", "action"))
     known = source in MediaIncident.Source.values and hop in MediaIncident.Hop.values
@@ -43,7 +45,7 @@ def note_trouble(room_id: str, trouble: Mapping[str, Any], *, node: str) -> Medi
         publisher, subscriber = people
         mine = Q(subscriber=None) if subscriber is None else Q(subscriber=None) | Q(subscriber=subscriber)
         open_ones = MediaIncident.objects.filter(
-            mine, publisher=publisher, source=source, healed_at=None
+            mine, publisher=publisher, source=source, ended_at=None
         ).select_for_update(of=("self",))
         if state == "healed":
             return _close(list(open_ones), action)
@@ -58,7 +60,7 @@ def note_trouble(room_id: str, trouble: Mapping[str, Any], *, node: str) -> Medi
                 publisher=publisher,
                 subscriber=subscriber,
                 source=source,
-                healed_at=None,
+                ended_at=None,
                 defaults={"session": session, "hop": hop, "node": node},
             )
         found.hop = hop
@@ -69,7 +71,9 @@ def note_trouble(room_id: str, trouble: Mapping[str, Any], *, node: str) -> Medi
 
 def _session(room_id: str) -> Session | None:
     try:
-        return Session.objects.filter(room_id=uuid.UUID(room_id)).first()
+        # Locked, so that nobody goes out meanwhile: what is written then would never be closed.
+        running = Session.objects.select_for_update(of=("self",)).filter(ended_at=None)
+        return running.filter(room_id=uuid.UUID(room_id)).first()
     except ValueError:
         return None
 
@@ -80,7 +84,8 @@ def _people(
     if session is None:
         return None
     ids = [one for one in (trouble.get("peer"), trouble.get("subscriber")) if isinstance(one, str)]
-    found = {one.public_id: one for one in session.participants.filter(public_id__in=ids)}
+    here = session.participants.filter(state=Participant.State.IN)
+    found = {one.public_id: one for one in here.filter(public_id__in=ids)}
     publisher = found.get(str(trouble.get("peer")))
     subscriber = found.get(str(trouble.get("subscriber")))
     if publisher is None or (trouble.get("subscriber") is not None and subscriber is None):
@@ -96,6 +101,33 @@ def _add(incident: MediaIncident, action: str) -> None:
 def _close(incidents: list[MediaIncident], action: str) -> MediaIncident | None:
     for incident in incidents:
         _add(incident, action)
-        incident.healed_at = timezone.now()
-        incident.save(update_fields=["actions", "healed_at"])
+        incident.ended_at, incident.end_reason = timezone.now(), MediaIncident.End.HEALED
+        incident.save(update_fields=["actions", "ended_at", "end_reason"])
     return incidents[0] if incidents else None
+
+
+def end_of_person(participant: Participant, *, at: dt.datetime) -> None:
+    """They left at that moment: whatever they sent or missed."""
+    theirs = Q(publisher=participant) | Q(subscriber=participant)
+    _end(MediaIncident.objects.filter(theirs), MediaIncident.End.LEFT, at=at)
+
+
+def end_of_sources(participant: Participant, sources: Iterable[str]) -> None:
+    """They send these no more, by their own choice or a host's."""
+    of_these = MediaIncident.objects.filter(publisher=participant, source__in=sources)
+    _end(of_these, MediaIncident.End.OFF, at=timezone.now())
+
+
+def end_of_session(session: Session, *, at: dt.datetime) -> None:
+    _end(MediaIncident.objects.filter(session=session), MediaIncident.End.SESSION, at=at)
+
+
+def end_of_worker(node: str) -> None:
+    """It is gone: what it watched is connected anew, by another worker or another life of the same."""
+    _end(MediaIncident.objects.filter(node=node), MediaIncident.End.WORKER, at=timezone.now())
+
+
+def _end(incidents: QuerySet[MediaIncident], reason: MediaIncident.End, *, at: dt.datetime) -> None:
+    # Somebody's network may have gone before the worker noticed that their media stopped.
+    open_ones = incidents.filter(ended_at=None)
+    open_ones.update(ended_at=Greatest(F("began_at"), at), end_reason=reason)

@@ -11,7 +11,7 @@ from django.db.models import F, Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from meetings.live import events, media, presence
+from meetings.live import events, incidents, media, presence
 from meetings.live.errors import RoomError
 from meetings.live.guards import audit, lock_session
 from meetings.live.identity import Visitor, clean_name
@@ -232,6 +232,7 @@ def go_out(participant: Participant, state: Participant.State, reason: str, *, a
     # Someone let in whose network was gone already was there for no time at all.
     stay.filter(joined_at__gt=at).update(left_at=F("joined_at"))
     stay.update(left_at=at)
+    incidents.end_of_person(participant, at=at)
     participant.state, participant.channel = state, ""
     participant.mic = participant.camera = participant.screen = False
     participant.hand_at = None

@@ -175,6 +175,13 @@ class MediaIncident(models.Model):
         DOWNLINK = "downlink", _("Server to receiver")
         PLAYER = "player", _("Receiver's player")
 
+    class End(models.TextChoices):
+        HEALED = "healed", _("healed")
+        OFF = "off", _("switched off")
+        LEFT = "left", _("one of them left")
+        SESSION = "session", _("the session ended")
+        WORKER = "worker", _("the media worker was lost")
+
     session = models.ForeignKey(
         Session, on_delete=models.CASCADE, related_name="incidents", verbose_name=_("session")
     )
@@ -193,7 +200,8 @@ class MediaIncident(models.Model):
     hop = models.CharField(_("where it stopped"), max_length=10, choices=Hop.choices)
     actions = models.JSONField(_("what was done"), default=list, blank=True)
     began_at = models.DateTimeField(_("began"), default=timezone.now)
-    healed_at = models.DateTimeField(_("healed"), null=True, blank=True)
+    ended_at = models.DateTimeField(_("over"), null=True, blank=True)
+    end_reason = models.CharField(_("how it ended"), max_length=10, choices=End.choices, blank=True)
     node = models.CharField(_("media worker"), max_length=80, blank=True)
 
     class Meta:
@@ -203,12 +211,12 @@ class MediaIncident(models.Model):
         constraints = [
             models.UniqueConstraint(
                 fields=["publisher", "source"],
-                condition=Q(healed_at=None, subscriber=None),
+                condition=Q(ended_at=None, subscriber=None),
                 name="one_open_incident_per_source",
             ),
             models.UniqueConstraint(
                 fields=["publisher", "source", "subscriber"],
-                condition=Q(healed_at=None) & ~Q(subscriber=None),
+                condition=Q(ended_at=None) & ~Q(subscriber=None),
                 name="one_open_incident_per_receiver",
             ),
         ]

@@ -6,7 +6,7 @@ from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from meetings.live import events, media, presence
+from meetings.live import events, incidents, media, presence
 from meetings.live.errors import RoomError
 from meetings.live.guards import audit, locked_with
 from meetings.live.joining import go_out
@@ -52,6 +52,7 @@ def _announce(participant: Participant) -> None:
 def _silence(target: Participant, source: str, by: Participant) -> bool:
     """Switch one source of the target off, in the database and in the media. False if it was off already."""
     media.tell_pause(target, _TOGETHER[source], paused=True)
+    incidents.end_of_sources(target, _TOGETHER[source])
     if source == "screen_audio":
         # No state of its own: it lasts until the screen is shared anew or the media reconnects.
         was_on = target.screen

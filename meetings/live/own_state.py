@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.db import transaction
 from django.utils import timezone
 
-from meetings.live import events, media
+from meetings.live import events, incidents, media
 from meetings.live.guards import present
 from meetings.live.models import Participant
 from meetings.live.payloads import participant_json
@@ -49,6 +49,8 @@ def set_own_state(*, actor: Actor, **wishes: bool) -> Participant:
             # Also when nothing changes here: the media may have been paused by itself, as a screen's sound
             # is.
             media.tell_pause(participant, _SOURCES[name], paused=not value)
+            if not value:
+                incidents.end_of_sources(participant, _SOURCES[name])
         if participant_json(participant) != before:
             participant.save(update_fields=fields)
             data = {"participant": participant_json(participant)}

@@ -22,6 +22,7 @@ def reconnect_rooms(node: MediaNode, instance: str, **kwargs: Any) -> None:
     if node.kind == MediaNode.Kind.MEDIA:
         placement.release_rooms(node.name, instance)
         spread.release_seats(node.name, instance)
+        incidents.end_of_worker(node.name)
 
 
 @receiver(node_up)

@@ -194,7 +194,7 @@ def running(number: int) -> Session:
             subscriber=people[1],
             source="mic",
             hop=hop,
-            healed_at=healed,
+            ended_at=healed,
         )
     return session
 
