@@ -73,11 +73,23 @@ node_is_new_enough() {
     command -v npm >/dev/null && node -e 'process.exit(parseInt(process.versions.node) < 18 ? 1 : 0)' 2>/dev/null
 }
 
+gstreamer="
+import gi
+gi.require_version('GstWebRTC', '1.0')
+from gi.repository import Gst, GstWebRTC
+Gst.init(None)
+raise SystemExit(not all(map(Gst.ElementFactory.find, ('webrtcbin', 'vp8enc', 'opusenc', 'nicesrc'))))
+"
+
 system_packages() {
     missing=
     for program in chromium redis-server; do
         command -v $program >/dev/null || missing="$missing $program"
     done
+    command -v firefox-esr >/dev/null || command -v firefox >/dev/null || missing="$missing firefox-esr"
+    # Programs that send and play are tested with GStreamer, in the system's own Python.
+    /usr/bin/python3 -c "$gstreamer" >/dev/null 2>&1 || missing="$missing python3-gst-1.0 \
+gir1.2-gst-plugins-bad-1.0 gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-nice"
     ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || missing="$missing postgresql"
     # Chinese pages are looked at too, and letters must be as wide on every machine.
     [ -d /usr/share/fonts/opentype/noto ] || missing="$missing fonts-noto-cjk"

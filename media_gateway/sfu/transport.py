@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-DISCONNECTED_AFTER = 5.0
-"""Seconds without a valid STUN request; Chromium pings every ~2.5 s."""
+DISCONNECTED_AFTER = 7.0
+"""Seconds without a valid STUN request or report; Chromium asks every ~2.5 s, Firefox every 4 to 6 s, at
+random as RFC 7675 section 5.1 has it."""
 LOST_AFTER = 30.0
 """Consent is gone (RFC 7675)."""
 MAX_ADDRESSES = 16
@@ -231,7 +232,10 @@ class Transport:
         silence = now - self.last_consent
         if silence > LOST_AFTER:
             self._set_state("failed")
-        elif silence > DISCONNECTED_AFTER and self.state in ("connected", "connecting"):
+        elif min(silence, now - self.heard_at) > DISCONNECTED_AFTER and self.state in (
+            "connected",
+            "connecting",
+        ):
             self._set_state("disconnected")
 
     def _move_back(self, now: float) -> None:

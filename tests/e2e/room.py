@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import time
 from collections.abc import Callable, Iterable
+from typing import Any, Protocol
 
 import numpy as np
 from playwright.sync_api import Page, expect
@@ -53,6 +54,12 @@ async ([participant, candidates, seconds]) => {
 """
 
 
+class Evaluates(Protocol):
+    """A page of whichever browser."""
+
+    def evaluate(self, function: str, argument: Any) -> Any: ...
+
+
 def phase(page: Page) -> str:
     """`prejoin`, `joining`, `lobby`, `in`, `ended`, …"""
     return page.locator("html").get_attribute("data-room-state") or ""
@@ -69,7 +76,7 @@ def participant_id(page: Page, name: str) -> str:
     return str(tile.get_attribute("data-participant"))
 
 
-def shown_by(page: Page, selector: str) -> np.ndarray | None:
+def shown_by(page: Evaluates, selector: str) -> np.ndarray | None:
     """The decoded picture (h × w × 3) that a video element shows now, or None while there is none."""
     shot = page.evaluate(_FRAME, selector)
     if shot is None:
@@ -78,7 +85,7 @@ def shown_by(page: Page, selector: str) -> np.ndarray | None:
     return rgba[:, :, :3]
 
 
-def frame_of(page: Page, participant: str, source: str = "camera") -> np.ndarray | None:
+def frame_of(page: Evaluates, participant: str, source: str = "camera") -> np.ndarray | None:
     """The picture in somebody's tile."""
     tile = f'article.tile[data-participant="{participant}"][data-source="{source}"]'
     return shown_by(page, f"{tile} video")
@@ -93,11 +100,13 @@ def wait_until(condition: Callable[[], bool], what: str, *, seconds: float = 20,
     return time.monotonic() - started
 
 
-def sees(page: Page, participant: str, person: Person, *, seconds: float = 25) -> float:
-    """Wait until `page` decodes the picture code of `person` in their tile; the seconds it took."""
+def sees(
+    page: Evaluates, participant: str, person: Person, source: str = "camera", *, seconds: float = 25
+) -> float:
+    """Wait until `page` decodes the picture code of `person` in that tile; the seconds it took."""
 
     def seen() -> bool:
-        frame = frame_of(page, participant)
+        frame = frame_of(page, participant, source)
         return frame is not None and person.number in find_codes(frame)
 
     return wait_until(seen, f"the picture {person.number} of {participant}", seconds=seconds)

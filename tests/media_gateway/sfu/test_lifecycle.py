@@ -10,7 +10,7 @@ import pytest
 
 from media_gateway.sfu import peer as peer_module
 from media_gateway.sfu import room as room_module
-from media_gateway.sfu import rtp, stun, transport
+from media_gateway.sfu import rtcp, rtp, stun, transport
 from media_gateway.sfu.dtls import DtlsAssociation
 from media_gateway.sfu.peer import Peer
 from media_gateway.sfu.publisher import PublishConnection, PublishedTrack
@@ -69,6 +69,24 @@ async def test_silence_is_noticed_healed_and_in_the_end_fatal(
     await until(lambda: harness.named("peer.gone", "ann"), 8)
     assert harness.gateway.rooms() == []
     assert harness.gateway._started.by_address == {}
+
+
+async def test_reports_are_a_sign_of_life_between_two_checks(
+    harness: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Browsers check consent at very different pace; who reports is there. Consent itself needs checks."""
+    monkeypatch.setattr(transport, "DISCONNECTED_AFTER", 1.5)
+    monkeypatch.setattr(transport, "LOST_AFTER", 5.0)
+    harness.gateway.config.lost_after = 5.0
+    ann = await harness.join("ann")
+    ann.subscriber.pinging = False
+
+    def report() -> bool:
+        ann.subscriber.send_rtcp(rtcp.ReceiverReport(1).pack())
+        return states(harness, "ann", "subscribe")[-1] == "failed"
+
+    await until(report, 10, "the end of consent")
+    assert states(harness, "ann", "subscribe") == ["connecting", "connected", "failed"]
 
 
 async def test_who_never_connects_does_not_stay_for_ever(

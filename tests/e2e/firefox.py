@@ -1,0 +1,156 @@
+"""A person in Firefox: a camera that shows their picture code, a microphone that hears their pitch."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+
+import av
+import numpy as np
+
+from tests.e2e.codes import BAR_BOTTOM, BAR_LEFT, BAR_RIGHT, BAR_TOP, Person, pitch_of
+from tests.e2e.room import wait_until
+from tests.services.firefox import FirefoxPage, firefox
+
+# Firefox takes no camera from a file. Its own fake devices are opened, so everything around them is as it is
+# for people; the camera's picture alone is replaced by one like that of `codes.picture`, large enough for
+# three layers. `peers` are the connections the page made.
+_CAMERA = """
+() => {
+  if (!navigator.mediaDevices) return;
+  window.peers = [];
+  const Connection = RTCPeerConnection;
+  window.RTCPeerConnection = class extends Connection {
+    constructor(...given) { super(...given); window.peers.push(this); }
+  };
+  const { person, bar } = CONFIG;
+  const picture = (size, paint) => {
+    const canvas = Object.assign(document.createElement("canvas"), size);
+    const pen = canvas.getContext("2d");
+    let step = 0;
+    const draw = () => paint(pen, canvas, step++);
+    draw();
+    const timer = setInterval(draw, 66);
+    const [track] = canvas.captureStream(15).getVideoTracks();
+    const stop = track.stop.bind(track);
+    track.stop = () => { clearInterval(timer); stop(); };
+    return track;
+  };
+  const code = (pen, { width, height }, step) => {
+    pen.fillStyle = `rgb(${person.colour})`;
+    pen.fillRect(0, 0, width, height);
+    const cell = (width * (bar.right - bar.left)) / 8;
+    for (let bit = 0; bit < 8; bit++) {
+      pen.fillStyle = (person.number >> (7 - bit)) & 1 ? "white" : "black";
+      const left = width * bar.left + bit * cell;
+      pen.fillRect(left, height * bar.top, cell + 1, height * (bar.bottom - bar.top));
+    }
+    pen.fillStyle = "rgb(240, 240, 90)";
+    pen.fillRect((step * 34) % (width - 80), height * 0.72, 80, height * 0.08);
+  };
+  const devices = navigator.mediaDevices;
+  const open = devices.getUserMedia.bind(devices);
+  devices.getUserMedia = async (constraints) => {
+    const stream = await open(constraints);
+    for (const camera of stream.getVideoTracks()) {
+      const track = picture({ width: 1280, height: 720 }, code);
+      const stop = track.stop;
+      track.stop = () => { camera.stop(); stop(); };
+      stream.removeTrack(camera);
+      stream.addTrack(track);
+    }
+    return stream;
+  };
+  devices.getDisplayMedia = async () => new MediaStream([picture({ width: 1280, height: 720 }, code)]);
+}
+"""
+
+
+@contextmanager
+def firefox_of(person: Person) -> Iterator[FirefoxPage]:
+    """The tab of a new Firefox whose devices, and whose screen, are the person's."""
+    with firefox(media__navigator__audio__fake_frequency=person.pitch) as browser:
+        bar = {"top": BAR_TOP, "bottom": BAR_BOTTOM, "left": BAR_LEFT, "right": BAR_RIGHT}
+        config = json.dumps({"person": asdict(person), "bar": bar})
+        browser.page.add_init_script(_CAMERA.replace("CONFIG", config))
+        yield browser.page
+
+
+def wait_room(page: FirefoxPage, phase: str, *, seconds: float = 20) -> None:
+    """As `room.wait_phase`."""
+    page.wait_for(
+        "(phase) => document.documentElement.dataset.roomState === phase", phase, seconds=seconds, what=phase
+    )
+
+
+def participant_in(page: FirefoxPage, name: str) -> str:
+    """As `room.participant_id`."""
+    return str(
+        page.wait_for(
+            "(name) => [...document.querySelectorAll('article.tile[data-source=camera]')]"
+            ".find((tile) => tile.textContent.includes(name))?.dataset.participant",
+            name,
+            what=f"the tile of {name}",
+        )
+    )
+
+
+def enter(page: FirefoxPage, url: str, name: str) -> None:
+    """Through the pre-join page as a guest, camera and microphone on."""
+    page.goto(url)
+    wait_room(page, "prejoin")
+    page.locate("#preview[data-state=video]")
+    page.fill("#join-name", name)
+    page.click("#join-button")
+    wait_room(page, "in")
+
+
+_RECORD = """
+async ([participant, seconds]) => {
+  const element = document.querySelector(`audio[data-participant="${participant}"][data-source="mic"]`);
+  if (!element?.srcObject || element.paused) return null;
+  const recorder = new MediaRecorder(element.srcObject);
+  const parts = [];
+  recorder.ondataavailable = ({ data }) => parts.push(data);
+  const stopped = new Promise((resolve) => { recorder.onstop = resolve; });
+  recorder.start();
+  await new Promise((resolve) => setTimeout(resolve, seconds * 1000));
+  recorder.stop();
+  await stopped;
+  const bytes = new Uint8Array(await new Blob(parts).arrayBuffer());
+  let text = "";
+  for (let i = 0; i < bytes.length; i += 8192) text += String.fromCharCode(...bytes.subarray(i, i + 8192));
+  return btoa(text);
+}
+"""
+
+
+def hears_in(page: FirefoxPage, participant: str, person: Person, others: Iterable[Person]) -> None:
+    """As `room.hears`. By a recorder, because Firefox starts no AudioContext where there is no sound card."""
+    candidates = (person.pitch, *(other.pitch for other in others))
+
+    def heard() -> bool:
+        recorded = page.evaluate(_RECORD, [participant, 2.0])
+        if recorded is None:
+            return False
+        strength = pitch_of(*samples_of(base64.b64decode(recorded)), candidates)
+        own = strength.pop(person.pitch)
+        return own > 30 and all(own > other + 12 for other in strength.values())
+
+    wait_until(heard, f"{participant} sounds at {person.pitch} Hz, and not at {candidates[1:]}")
+
+
+def samples_of(recorded: bytes) -> tuple[np.ndarray, int]:
+    """The samples (mono float) of a sound file, and their rate."""
+    with av.open(io.BytesIO(recorded)) as container:
+        resampler = av.AudioResampler(format="flt", layout="mono", rate=48_000)
+        parts = [
+            out.to_ndarray().ravel()
+            for frame in container.decode(audio=0)
+            for out in resampler.resample(frame)
+        ]
+    return np.concatenate(parts), 48_000
