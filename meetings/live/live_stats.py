@@ -9,6 +9,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from django.utils.translation import pgettext
+
+from meetings.live.models import MediaIncident
+
 MAX_ROWS = 400  # of one table: twenty people who all see each other
 
 
@@ -56,8 +60,8 @@ def _person(name: str, peer: Mapping[str, Any]) -> dict[str, Any]:
     moves = [one.get("path_changes", 0) for one in (publish, subscribe)]
     return {
         "name": name,
-        "publish": publish.get("state"),
-        "subscribe": subscribe.get("state"),
+        "publish": _state(publish),
+        "subscribe": _state(subscribe),
         "estimate": _kilobits(sending.get("estimate", subscribe.get("remb"))),
         "acknowledged": _kilobits(sending.get("acknowledged")),
         "wanted": _kilobits(allocation.get("wanted")),
@@ -70,10 +74,13 @@ def _person(name: str, peer: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _sent(name: str, track: Mapping[str, Any]) -> dict[str, Any]:
+    told = [stream.get("jitter_ms") for stream in _list(track.get("streams"))]
+    jitters = [jitter for jitter in told if isinstance(jitter, int | float)]
     return {
         "name": name,
         "source": track.get("source"),
-        "codec": track.get("codec"),
+        "what": _what(track.get("source")),
+        "codec": _codec(track.get("codec")),
         "layers": [
             {
                 "rid": layer.get("rid"),
@@ -87,7 +94,7 @@ def _sent(name: str, track: Mapping[str, Any]) -> dict[str, Any]:
         "packets": track.get("received", track.get("packets")),
         "lost": track.get("lost"),
         "recovered": track.get("recovered"),
-        "jitter": track.get("jitter_ms"),
+        "jitter": max(jitters, default=None),
         "receivers": track.get("subscribers"),
         "blocked": bool(track.get("blocked")),
     }
@@ -107,6 +114,7 @@ def _received(
             "name": names.get(receiver, receiver),
             "sender": names.get(str(sender), sender),
             "source": source,
+            "what": _what(source),
             "layer": layer,
             "target": target if target != layer else None,
             "bitrate": _kilobits(rates.get((str(sender), str(source), str(layer)))),
@@ -118,6 +126,29 @@ def _received(
             "paused": (sender, source) in squeezed,
             "live": bool(track.get("live", True)),
         }
+
+
+def _state(connection: Mapping[str, Any]) -> Any:
+    """What a transport says of itself, in words."""
+    words = {
+        "new": pgettext("connection", "not begun"),
+        "connecting": pgettext("connection", "connecting"),
+        "connected": pgettext("connection", "connected"),
+        "disconnected": pgettext("connection", "interrupted"),
+        "failed": pgettext("connection", "failed"),
+        "closed": pgettext("connection", "closed"),
+    }
+    state = connection.get("state")
+    return words.get(str(state), state)
+
+
+def _what(source: object) -> Any:
+    known = source in MediaIncident.Source.values
+    return str(MediaIncident.Source(source).label) if known else source
+
+
+def _codec(name: object) -> object:
+    return "Opus + RED" if name == "red" else name
 
 
 def _squeezed(subscribe: Mapping[str, Any]) -> set[tuple[Any, ...]]:

@@ -16,10 +16,12 @@ from django.urls import reverse
 from django.utils import timezone, translation
 
 from meetings.invitations.models import OutboxMail
+from meetings.live.live_stats import tables
 from meetings.minutes import tasks
 from meetings.minutes.models import Minutes
 from meetings.permissions.actor import Actor
 from meetings.scheduling.services import AgendaDraft, Attendee, book_meeting, cancel_meeting
+from tests.meetings.live.test_live_stats import stats
 from tests.meetings.minutes import world
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("compiled")]
@@ -199,3 +201,10 @@ def test_mails_about_an_account(school: SimpleNamespace) -> None:
     assert english_in(str(sent.body)) == []
     (page, _kind), *_ = sent.alternatives
     assert english_in(seen(str(page))) == []
+
+
+def test_what_a_media_worker_says_is_told_in_chinese() -> None:
+    with translation.override("zh-hans"):
+        found = tables(stats(), {"pa": "Ann"})
+    assert (found.people[-1]["publish"], found.people[-1]["subscribe"]) == ("已连接", "正在连接")
+    assert found.sent[0]["what"] == found.received[0]["what"] == "摄像头"

@@ -20,7 +20,8 @@ def stats() -> dict[str, Any]:
          "subscribers": 0},
     ]  # fmt: skip
     camera = {
-        "mid": "1", "received": 900, "lost": 4, "recovered": 3, "jitter_ms": 2.5, "source": "camera",
+        "mid": "1", "received": 900, "lost": 4, "recovered": 3, "source": "camera",
+        "streams": [{"rid": "q", "jitter_ms": 1.5}, {"rid": "h", "jitter_ms": 2.5}, {"rid": "f"}],
         "codec": "VP8", "packets": 890, "blocked": False, "subscribers": 1, "layers": layers,
     }  # fmt: skip
     down = {
@@ -77,6 +78,7 @@ def test_people_sources_and_receivers_each_have_a_table() -> None:
     }  # fmt: skip
     (sent,) = found.sent
     assert (sent["name"], sent["packets"], sent["lost"], sent["recovered"]) == ("Ann", 900, 4, 3)
+    assert (sent["what"], sent["codec"], sent["jitter"]) == ("Camera", "VP8", 2.5)
     assert [(one["rid"], one["size"], one["bitrate"], one["active"]) for one in sent["layers"]] == [
         ("q", "320×180", 150, True),
         ("f", "", 0, False),
@@ -125,3 +127,9 @@ def test_a_large_room_is_cut_and_says_so(monkeypatch: pytest.MonkeyPatch) -> Non
     peers = [{"peer": f"p{number}", "subscribe": {"tracks": [track] * 3}} for number in range(4)]
     found = tables({"peers": peers}, {})
     assert (len(found.received), found.left_out, len(found.people)) == (5, 7, 4)
+
+
+def test_what_a_newer_worker_calls_something_is_shown_as_it_is() -> None:
+    told = {"peers": [{"peer": "pa", "publish": {"state": "resting", "tracks": [{"source": "whiteboard"}]}}]}
+    found = tables(told, NAMES)
+    assert found.people[0]["publish"] == "resting" and found.sent[0]["what"] == "whiteboard"

@@ -122,7 +122,7 @@ export function wayWords(way) {
 export function rateWords(rate, language) {
   const isMega = rate >= 1_000_000;
   const number = new Intl.NumberFormat(language, { maximumFractionDigits: isMega ? 1 : 0 }).format(isMega ? rate / 1_000_000 : Math.round(rate / 1000));
-  return `${number} ${isMega ? "Mbit/s" : "kbit/s"}`;
+  return `${number}\u00a0${isMega ? "Mbit/s" : "kbit/s"}`;
 }
 
 /** @param {number} rate @param {number | null} lost @param {string} language */

@@ -10,10 +10,14 @@ import { h, setText } from "./dom.js";
  */
 
 const RESTS = 2_000;
+/** Pixels that a name takes beside its arrow, at most. */
+const NAME_WIDTH = 190;
 
 export class Cursors {
   /** By participant id. @type {Map<string, Cursor>} */
   #cursors = new Map();
+  /** Of the picture, in pixels. */
+  #width = 0;
 
   /**
    * @param {HTMLElement} host lies over the picture's box
@@ -34,6 +38,7 @@ export class Cursors {
     const { clientWidth, clientHeight } = this.video;
     const rect = pictureRect(clientWidth, clientHeight, this.video.videoWidth, this.video.videoHeight);
     const { style } = this.area;
+    this.#width = rect.width;
     for (const [name, value] of Object.entries({ left: rect.x, top: rect.y, width: rect.width, height: rect.height })) style.setProperty(name, `${value}px`);
   }
 
@@ -45,7 +50,7 @@ export class Cursors {
     setText(cursor.label, words);
     const { classList, style } = cursor.element;
     for (let number = 1; number <= 8; number++) classList.toggle(`hue-${number}`, number === hue(name));
-    classList.toggle("cursor-left", x > 0.8); // the name stays on the picture
+    classList.toggle("cursor-left", x > 0.5 && (1 - x) * this.#width < NAME_WIDTH); // the name stays on the picture
     style.setProperty("left", `${x * 100}%`);
     style.setProperty("top", `${y * 100}%`);
   }
