@@ -44,7 +44,7 @@ class Target:
         self.sender = self.transport = self
         self.number = self.floor = self.shift = 0
         self.clock_shift = self.picture_shift = self.tl0_shift = 0
-        self.rewrites, self.own_ssrc = False, None
+        self.rewrites, self.header = False, None
         self.estimator = BandwidthEstimator(time.monotonic())
 
     def hold(self, run: Run, now: float) -> bool:

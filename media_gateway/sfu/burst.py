@@ -9,6 +9,7 @@ frame into packets that differ by a byte or two, so these are levelled with RTP 
 """
 
 import struct
+from typing import NamedTuple
 
 AUDIO_LEVEL_ID, TRANSPORT_CC_ID, DESCRIPTOR_ID = 1, 3, 5
 """Header extension ids of our own offers"""
@@ -25,6 +26,7 @@ MAX_RUN_BYTES = 48_000
 """The kernel allows 64 segments and 65,507 bytes; shorter runs also leave room in the send ring."""
 
 _HEADER = struct.Struct("!BBHIIHHBBH")
+_U32 = struct.Struct("!I")
 _PROFILE = 0xBEDE
 _WIDE_PROFILE = 0x1000
 _ELEMENT = 0, TRANSPORT_CC_ID << 4 | 1
@@ -35,6 +37,27 @@ Record = tuple[int, int, bytes, "Picture | None"]
 """(index, timestamp, template, where the codec counts pictures)"""
 Picture = tuple[int, int, int, int]
 """VP8: (offset of the picture id in the template or 0, its value with the width bit, then TL0PICIDX so)"""
+
+
+class OwnHeader(NamedTuple):
+    """What one subscriber knows a track by instead of the source's SSRC and the numbers of our own offers."""
+
+    ssrc: int
+    payload_type: int | None = None
+    number_id: int | None = None
+    """of the transport-wide number's header extension"""
+
+    def write(self, view: memoryview, at: int) -> None:
+        """Into the packet, made by `template`, that stands at `at`."""
+        _U32.pack_into(view, at + SSRC_AT, self.ssrc)
+        if self.payload_type is not None:
+            view[at + 1] = view[at + 1] & 0x80 | self.payload_type
+        if self.number_id is None:
+            return
+        if view[at + 12] == _PROFILE >> 8:
+            view[at + NUMBER_AT - 1] = self.number_id << 4 | 1
+        else:
+            view[at + NUMBER_AT - 2] = self.number_id
 
 
 def template(second: int, timestamp: int, ssrc: int, extension: bytes, payload: bytes | memoryview) -> bytes:

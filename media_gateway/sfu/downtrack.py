@@ -5,7 +5,7 @@ import time
 from typing import TYPE_CHECKING
 
 from . import rtcp
-from .burst import Picture, Run, padding, retransmission
+from .burst import OwnHeader, Picture, Run, padding, retransmission
 from .layer import Layer
 from .rtp import sequence_delta, timestamp_delta
 from .source import Source
@@ -24,14 +24,14 @@ MAX_STRETCHES = 8
 class Snapshot:
     """A subscriber's offsets to its layer as they were at one time (`udp.Offsets`)."""
 
-    __slots__ = ("clock_shift", "own_ssrc", "picture_shift", "rewrites", "shift", "tl0_shift")
+    __slots__ = ("clock_shift", "header", "picture_shift", "rewrites", "shift", "tl0_shift")
 
     def __init__(self, down: "DownTrack") -> None:
         self.shift = down.shift
         self.clock_shift = down.clock_shift
         self.picture_shift = down.picture_shift
         self.tl0_shift = down.tl0_shift
-        self.own_ssrc = down.own_ssrc
+        self.header = down.header
         self.rewrites = down.rewrites
 
 
@@ -78,8 +78,9 @@ class DownTrack:
         """the subscriber takes the source's plain codec only"""
         self.is_audio = source.kind == "audio"
         self.ssrc, self.rtx_ssrc = source.ssrc, source.rtx_ssrc
-        self.own_ssrc: int | None = None
-        """set where the subscriber knows the track by another SSRC than the source's"""
+        self.rtx_payload_type = source.codec.rtx_payload_type
+        self.header: OwnHeader | None = None
+        """set where the subscriber knows the track by another SSRC or other numbers than the source's"""
         self.layer: Layer | None = None
         self.target: Layer | None = None
         # Offsets to the layer's own numbers.
@@ -172,7 +173,7 @@ class DownTrack:
             self.picture_shift = (self.last_picture[0] + 1 - ident) & 0x7FFF
             self.tl0_shift = (self.last_picture[1] + 1 - tl0) & 0xFF
         self.rewrites = bool(
-            self.clock_shift or self.picture_shift or self.tl0_shift or self.own_ssrc is not None
+            self.clock_shift or self.picture_shift or self.tl0_shift or self.header is not None
         )
         self.stretches.append(Stretch(self, layer, self.next_number))
         del self.stretches[:-MAX_STRETCHES]
@@ -300,17 +301,15 @@ class DownTrack:
 
     def _send_again(self, packet: bytes, now: float) -> None:
         sender, source = self.sender, self.source
-        if self.rtx and self.rtx_ssrc is not None and source.codec.rtx_payload_type is not None:
+        if self.rtx and self.rtx_ssrc is not None and self.rtx_payload_type is not None:
             self.rtx_sequence += 1
-            packet = retransmission(
-                packet, source.codec.rtx_payload_type, self.rtx_sequence & 0xFFFF, self.rtx_ssrc
-            )
+            packet = retransmission(packet, self.rtx_payload_type, self.rtx_sequence & 0xFFFF, self.rtx_ssrc)
         sender.credit -= len(packet)
         source.socket.send_packet(sender, packet, now)
 
     def probe(self, now: float) -> int:
         """Send something for a bandwidth probe: the last packet again as RTX, else padding; bytes sent."""
-        if self.rtx_ssrc is None or self.source.codec.rtx_payload_type is None:
+        if self.rtx_ssrc is None or self.rtx_payload_type is None:
             return 0
         layer = self.layer
         packet = None
@@ -320,9 +319,12 @@ class DownTrack:
             self._send_again(packet, now)
             return len(packet)
         self.rtx_sequence += 1
-        packet = padding(self.source.codec.rtx_payload_type, self.rtx_sequence & 0xFFFF, self.rtx_ssrc)
-        self.source.socket.send_packet(self.sender, packet, now)
-        return len(packet)
+        empty = bytearray(padding(self.rtx_payload_type, self.rtx_sequence & 0xFFFF, self.rtx_ssrc))
+        if self.header is not None:
+            own = OwnHeader(self.rtx_ssrc, self.rtx_payload_type, self.header.number_id)
+            own.write(memoryview(empty), 0)
+        self.source.socket.send_packet(self.sender, bytes(empty), now)
+        return len(empty)
 
     def describe(self) -> dict[str, object]:
         """For `room.stats`."""

@@ -8,15 +8,15 @@ import secrets
 from collections.abc import Callable
 from typing import Any
 
-from . import sdp, sdp_write
-from .burst import TRANSPORT_CC_ID, Picture
-from .codecs import CODECS, OPUS, Codec
+from . import sdp
+from .burst import TRANSPORT_CC_ID, OwnHeader, Picture
 from .downtrack import DownTrack
 from .errors import GatewayError
 from .identity import DIGESTS
 from .layer import Layer
-from .rtp import TRANSPORT_CC_URI, timestamp_delta
-from .sdp import MediaSection, bad_sdp
+from .play_sdp import PlayFormat, PlaySection, numbering, play_answer, play_formats
+from .rtp import timestamp_delta
+from .sdp import bad_sdp
 from .sdp_write import TransportLines
 from .sender import Sender
 from .source import Source
@@ -29,24 +29,31 @@ MAX_PLAYED = 16
 
 
 class PlayLine:
-    """One m-line: `track` is what it carries, `coming` what takes its place with its first key frame."""
+    """One m-line: `track` is what it carries, `coming` what takes its place with its first key frame.
 
-    __slots__ = ("coming", "formats", "kind", "mid", "rtx_ssrc", "ssrc", "track")
+    `number_id` is the client's id of the transport-wide number, where it is not ours.
+    """
 
-    def __init__(self, section: MediaSection) -> None:
-        self.mid = section.mid
-        self.kind = section.kind
-        self.formats = {codec.payload_type for codec in _codecs(section)}
-        self.formats |= {form.payload_type for form in section.formats.values() if form.apt in self.formats}
+    __slots__ = ("coming", "formats", "kind", "mid", "number_id", "rtx_ssrc", "ssrc", "track")
+
+    def __init__(self, mid: str, kind: str, formats: tuple[PlayFormat, ...], number_id: int | None) -> None:
+        self.mid = mid
+        self.kind = kind
+        self.formats = {form.codec.name: form for form in formats}
+        self.number_id = None if number_id == TRANSPORT_CC_ID else number_id
         self.ssrc = secrets.randbelow(0xFFFFFFFE) + 1
         self.rtx_ssrc = secrets.randbelow(0xFFFFFFFE) + 1
         self.track: PlayTrack | None = None
         self.coming: PlayTrack | None = None
 
-    def takes(self, source: Source) -> bool:
-        """Whether the client can play the source as it is, or in its plain form."""
+    def format_for(self, source: Source) -> PlayFormat | None:
+        """How the client can play the source, as it is or in its plain form."""
         codecs = (source.codec, source.codec.plain)
-        return any(codec is not None and codec.payload_type in self.formats for codec in codecs)
+        found = (self.formats.get(codec.name) for codec in codecs if codec is not None)
+        return next((form for form in found if form is not None), None)
+
+    def takes(self, source: Source) -> bool:
+        return self.format_for(source) is not None
 
 
 class PlayTrack(DownTrack):
@@ -57,11 +64,14 @@ class PlayTrack(DownTrack):
     ) -> None:
         super().__init__(source, sender, line.mid)
         self.line = line
-        self.ssrc = self.own_ssrc = line.ssrc
-        self.rtx = source.codec.rtx_payload_type in line.formats
+        form = line.format_for(source)
+        assert form is not None  # lines are given what they take
+        self.ssrc = line.ssrc
+        self.header = OwnHeader(line.ssrc, form.payload_type, line.number_id)
+        self.rtx_payload_type = form.rtx_payload_type
+        self.rtx = form.rtx_payload_type is not None
         self.rtx_ssrc = line.rtx_ssrc if self.rtx else None
-        plain = source.codec.plain
-        self.plain = plain is not None and source.codec.payload_type not in line.formats
+        self.plain = form.codec is not source.codec
         self.entered = entered
         self.base = 0
         """what the line's time is ahead of the source's"""
@@ -125,19 +135,25 @@ class PlayConnection(SubscribeConnection):
             raise bad_sdp("no ICE password or no fingerprint of a known algorithm")
         if carrier.setup not in ("actpass", "active"):
             raise bad_sdp("the offer must let us be DTLS server (setup:actpass)")
-        lines = {section.mid: PlayLine(section) for section in offer.media if _plays(section)}
-        if not lines or len(lines) > MAX_PLAYED:
-            raise bad_sdp(
-                f"no m-line of 1 to {MAX_PLAYED} receives a codec of ours by its usual payload type"
-            )
+        formats = [(section, play_formats(section)) for section in offer.media]
+        taken = [(section, forms) for section, forms in formats if forms]
+        if not 0 < len(taken) <= MAX_PLAYED:
+            raise bad_sdp(f"no m-line, or more than {MAX_PLAYED}, to receive a codec of ours")
+        number_id = numbering(taken)
+        lines = {
+            section.mid: PlayLine(section.mid, section.kind, forms, number_id) for section, forms in taken
+        }
         self.played = list(lines.values())
         self.fingerprints = known
         self.transport.expect(known)
-        self.allocation.has_feedback = any(
-            section.extensions.get(TRANSPORT_CC_URI) == TRANSPORT_CC_ID for section in offer.media
-        )
-        sections = [(section, lines.get(section.mid)) for section in offer.media]
-        return _answer(self.session, self.transport.lines(self.candidates), sections)
+        self.allocation.has_feedback = number_id is not None
+        sections = [
+            PlaySection(section, forms, lines[section.mid].ssrc, lines[section.mid].rtx_ssrc)
+            if forms
+            else PlaySection(section)
+            for section, forms in formats
+        ]
+        return play_answer(self.session, self.transport.lines(self.candidates), sections, number_id)
 
     def restart_ice(self) -> TransportLines:
         """Fresh credentials without a new offer."""
@@ -269,65 +285,3 @@ class PlayConnection(SubscribeConnection):
         self.played.clear()
         self.sources.clear()
         super().close()
-
-
-def _plays(section: MediaSection) -> bool:
-    return section.receives and any(codec.kind == section.kind for codec in _codecs(section))
-
-
-def _codecs(section: MediaSection) -> list[Codec]:
-    """Those of our codecs that the client offers under our own payload types, which are sent as they are."""
-    offered = section.formats
-    return [
-        codec for codec in (*CODECS, OPUS)
-        if codec.payload_type in offered
-        and offered[codec.payload_type].name.lower() == codec.name.lower()
-        and offered[codec.payload_type].clock_rate == codec.clock_rate
-    ]  # fmt: skip
-
-
-def _answer(
-    session: int, transport: TransportLines, sections: list[tuple[MediaSection, PlayLine | None]]
-) -> str:
-    """We are passive and send. Lines that cannot be played on are rejected."""
-    out = sdp_write.head(session, 1, [line.mid for _, line in sections if line], transport, "passive")
-    carried = False
-    for section, line in sections:
-        if line is None:
-            formats = " ".join(map(str, section.formats)) or "0"
-            out += [f"m={_kind(section)} 0 UDP/TLS/RTP/SAVPF {formats}", "c=IN IP4 0.0.0.0"]
-            out += [f"a=mid:{section.mid}"] if section.mid else []
-            out.append("a=inactive")
-            continue
-        codecs = list(dict.fromkeys(_codecs(section)))
-        repaired = {
-            codec.payload_type: codec.rtx_payload_type
-            for codec in codecs
-            if codec.rtx_payload_type in section.formats
-            and section.formats[codec.rtx_payload_type].apt == codec.payload_type
-        }
-        types = [codec.payload_type for codec in codecs]
-        types += [repair for repair in repaired.values() if repair is not None]
-        out += [f"m={section.kind} 9 UDP/TLS/RTP/SAVPF " + " ".join(map(str, types)), "c=IN IP4 0.0.0.0"]
-        out += [f"a=mid:{section.mid}", "a=sendonly", f"a=msid:play {section.kind}{section.mid}"]
-        out += ["a=rtcp-mux", "a=rtcp-rsize"]
-        if not carried:
-            out += sdp_write.candidate_lines(transport)
-            carried = True
-        numbered = section.extensions.get(TRANSPORT_CC_URI) == TRANSPORT_CC_ID
-        if numbered:
-            out.append(f"a=extmap:{TRANSPORT_CC_ID} {TRANSPORT_CC_URI}")
-        for codec in codecs:
-            feedback = (("transport-cc",) if numbered else ()) + codec.feedback
-            repair = repaired.get(codec.payload_type)
-            out += sdp_write.codec_lines(codec, codec.payload_type, repair, codec.fmtp, feedback)
-        if repaired:
-            out.append(f"a=ssrc-group:FID {line.ssrc} {line.rtx_ssrc}")
-        out.append(f"a=ssrc:{line.ssrc} cname:play")
-        if repaired:
-            out.append(f"a=ssrc:{line.rtx_ssrc} cname:play")
-    return "\r\n".join(out) + "\r\n"
-
-
-def _kind(section: MediaSection) -> str:
-    return section.kind if section.kind in ("audio", "video") else "application"

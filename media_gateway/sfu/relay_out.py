@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from . import rtcp
+from .burst import OwnHeader
 from .downtrack import DownTrack
 from .endpoint import Endpoint
 from .layer import Layer
@@ -30,7 +31,8 @@ class RelayTrack(DownTrack):
     def __init__(self, source: Source, layer: Layer, sender: Sender) -> None:
         super().__init__(source, sender, "")
         self.own = layer
-        self.ssrc = self.own_ssrc = secrets.randbelow(0xFFFFFFFE) + 1
+        self.ssrc = secrets.randbelow(0xFFFFFFFE) + 1
+        self.header = OwnHeader(self.ssrc)
         self.rtx_ssrc: int = secrets.randbelow(0xFFFFFFFE) + 1
         self.rtx = self.attached = True
 

@@ -137,10 +137,12 @@ def _finish(lines: list[str]) -> str:
 def publish_answer(
     session: int, version: int, transport: TransportLines, sections: list[AnsweredSection]
 ) -> str:
-    """The answer to a publishing browser: we are passive, receive what was accepted, and ask for feedback."""
+    """The answer to a publishing browser: we are passive, receive what was accepted, and ask for feedback.
+
+    Candidates stand in every m-line: those of the first would do (RFC 9429), but not for every program.
+    """
     mids = [section.mid for section in sections if section.accepted]
     lines = head(session, version, mids, transport, "passive")
-    carried = False
     for section in sections:
         if not section.accepted:
             lines.append(f"m={section.kind} 0 {section.protocol} {section.offered}")
@@ -151,10 +153,7 @@ def publish_answer(
             continue
         if section.data:
             lines.append(f"m={section.kind} 9 {section.protocol} {section.offered}")
-            lines += ["c=IN IP4 0.0.0.0", f"a=mid:{section.mid}"]
-            if not carried:
-                lines += candidate_lines(transport)
-                carried = True
+            lines += ["c=IN IP4 0.0.0.0", f"a=mid:{section.mid}", *candidate_lines(transport)]
             lines += [f"a=sctp-port:{SCTP_PORT}", f"a=max-message-size:{MAX_MESSAGE}"]
             continue
         types = [form.payload_type for form in section.formats]
@@ -166,9 +165,7 @@ def publish_answer(
             lines.append("a=extmap-allow-mixed")
         if section.receiver_time:
             lines.append("a=rtcp-xr:rcvr-rtt=all")
-        if not carried:
-            lines += candidate_lines(transport)
-            carried = True
+        lines += candidate_lines(transport)
         lines += [f"a=extmap:{ident} {uri}" for ident, uri in section.extensions]
         for form in section.formats:
             lines += codec_lines(

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 import cffi
 from pylibsrtp._binding import ffi as srtp_ffi
 
-from .burst import NUMBER_AT, SEQUENCE_AT, SSRC_AT, TIMESTAMP_AT, Picture, Record, Run
+from .burst import NUMBER_AT, SEQUENCE_AT, TIMESTAMP_AT, OwnHeader, Picture, Record, Run
 from .srtp import protect_rtp
 
 SLOT_SIZE = 2048
@@ -72,7 +72,7 @@ class Offsets(Protocol):
 
     shift: int
     rewrites: bool
-    own_ssrc: int | None
+    header: OwnHeader | None
     clock_shift: int
     picture_shift: int
     tl0_shift: int
@@ -247,8 +247,8 @@ def rewrite(view: memoryview, at: int, record: Record, receiver: Offsets) -> Non
     """Apply a receiver's timestamp and picture offsets to the packet that stands at `at`."""
     timestamp = (record[1] + receiver.clock_shift) & 0xFFFFFFFF
     _U32.pack_into(view, at + TIMESTAMP_AT, timestamp)
-    if receiver.own_ssrc is not None:
-        _U32.pack_into(view, at + SSRC_AT, receiver.own_ssrc)
+    if receiver.header is not None:
+        receiver.header.write(view, at)
     picture: Picture | None = record[3]
     if picture is None:
         return

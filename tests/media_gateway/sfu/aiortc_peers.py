@@ -141,7 +141,7 @@ class AiortcPeer:
 
     @staticmethod
     def _adapted(text: str, port: int | None) -> str:
-        """The gateway's SDP for aiortc, which looks for candidates in the last m-line, not the first."""
+        """The gateway's offer for aiortc, which looks for candidates in the last m-line, not the first."""
         if port is not None:
             text = re.sub(r"(a=candidate:.* 127\.0\.0\.1) \d+ ", rf"\g<1> {port} ", text)
         lines = [line for line in text.split("\r\n") if "candidate" in line]

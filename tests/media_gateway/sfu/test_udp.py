@@ -48,7 +48,7 @@ class Target:
         self.floor = self.clock_shift = self.picture_shift = self.tl0_shift = 0
         self.shift = 0
         self.rewrites = False
-        self.own_ssrc = None
+        self.header = None
         self.held = False
 
     def sent(self, count: int, size: int, now: float) -> None:

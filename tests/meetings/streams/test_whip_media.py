@@ -45,9 +45,8 @@ class WhipClient:
             )
         if response.status_code == 201:
             self.url = response["Location"]
-            # aiortc looks for candidates in the last m-line of a bundle.
-            text = AiortcPeer._adapted(response.content.decode(), None)
-            await self.pc.setRemoteDescription(RTCSessionDescription(text, "answer"))
+            answer = RTCSessionDescription(response.content.decode(), "answer")
+            await self.pc.setRemoteDescription(answer)
         return response
 
     async def delete(self) -> int:
