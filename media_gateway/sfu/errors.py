@@ -1,7 +1,16 @@
 """Errors that cross the control link."""
 
 CODES = frozenset(
-    {"bad_request", "bad_sdp", "not_found", "stale_generation", "forbidden", "overloaded", "internal"}
+    {
+        "bad_request",
+        "bad_sdp",
+        "not_found",
+        "stale_generation",
+        "forbidden",
+        "overloaded",
+        "rate_limited",
+        "internal",
+    }
 )
 
 

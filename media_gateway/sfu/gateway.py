@@ -62,6 +62,8 @@ class GatewayConfig:
     """bit/s a peer may publish, all its sources together; 0 is no limit"""
     loudest: int = 6
     """voices forwarded at once in a room, the loudest ones"""
+    data_rate: float = 1000.0
+    """pointers and reactions a second in a room, twice that at once"""
     lost_after: float = LOST_AFTER
     """seconds without consent after which a peer is removed"""
 
@@ -133,6 +135,7 @@ class Gateway:
             call_later=self._loop.call_later,
             pacer=self._pacer,
             loudest=self.config.loudest,
+            data_rate=self.config.data_rate,
             max_bitrate=self.config.max_bitrate,
             numbers=self._numbers,
         )

@@ -125,7 +125,10 @@ class Relays:
             relay.transport.dtls.send_data(text)
 
     def _said(self, sender: str, topic: str, body: Any) -> None:
-        missed = self.room.send_data(sender, topic, body, relayed=True)
+        try:
+            missed = self.room.send_data(sender, topic, body, relayed=True)
+        except GatewayError:
+            return  # too many with what is said here
         if missed:
             data = {"topic": topic, "body": body, "missed": missed}
             self.room.services.emit("data", self.room.id, sender, None, data)

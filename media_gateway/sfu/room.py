@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable
 from typing import Any
 
+from .allowance import Allowance
 from .codecs import Codec
 from .errors import GatewayError
 from .loudest import Loudest
@@ -38,6 +39,9 @@ class Room:
         self.watch = RoomWatch(self)
         self.stage = Stage(self)
         self.relays = Relays(self)
+        self.allowance = Allowance(services.data_rate, 2 * services.data_rate)
+        self.refused = 0
+        """messages beyond the room's rate"""
         self.empty_since: float | None = None
         self._turn = 0
         self._second_at = time.monotonic()
@@ -105,8 +109,12 @@ class Room:
     def send_data(self, sender: str, topic: str, body: Any, *, relayed: bool = False) -> list[str]:
         """Send to every open data channel but the sender's; who has none.
 
-        What came from another worker is not sent on to others.
+        All that a room says passes here, by whatever way it came, so its rate is kept here: GatewayError
+        `rate_limited`. What came from another worker is not sent on to others.
         """
+        if not self.allowance.take(time.monotonic()):
+            self.refused += 1
+            raise GatewayError("rate_limited", "the room says too much")
         text = json.dumps({"from": sender, "topic": topic, "body": body}, ensure_ascii=False)
         missed = []
         for peer in self.peers.values():
@@ -199,6 +207,7 @@ class Room:
             "speakers": list(self.speaker.speakers),
             **self.watch.describe(),
             "relays": self.relays.describe(),
+            "data_refused": self.refused,
             "recordings": {
                 feed.recording: {"tracks": len(feed.sources), "packets": feed.packets}
                 for feed in self.feeds.values()

@@ -143,8 +143,8 @@ def _state(connection: Mapping[str, Any]) -> Any:
 
 
 def _what(source: object) -> Any:
-    known = source in MediaIncident.Source.values
-    return str(MediaIncident.Source(source).label) if known else source
+    known = isinstance(source, str) and source in MediaIncident.Source.values
+    return str(MediaIncident.Source(str(source)).label) if known else source
 
 
 def _codec(name: object) -> object:

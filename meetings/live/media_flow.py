@@ -20,6 +20,7 @@ from meetings.live.connection import Handler, Reply
 from meetings.live.errors import RoomError, unavailable
 from meetings.live.media_handlers import as_room_error, ask_worker, stale
 from meetings.live.models import Participant
+from meetings.live.rates import room_may_say
 from meetings.permissions.actor import Actor
 from meetings.permissions.capabilities import HOSTS_DECIDE
 from meetings.permissions.decide import Decision, Refused
@@ -114,6 +115,10 @@ async def restart(consumer: Any, data: dict[str, Any]) -> Reply:
     return Reply()
 
 
+def _too_many() -> RoomError:
+    return RoomError("rate_limited", _("Too many messages. Please slow down."))
+
+
 async def send_data(consumer: Any, data: dict[str, Any]) -> Reply:
     message = media_forms.message(data)
     _present(consumer)
@@ -121,8 +126,10 @@ async def send_data(consumer: Any, data: dict[str, Any]) -> Reply:
     if needed not in consumer.capabilities:
         raise Refused(Decision(False, needed, _("Your role does not allow this."), str(HOSTS_DECIDE)))
     if not consumer.room_bucket.take():
-        raise RoomError("rate_limited", _("Too many messages. Please slow down."))
+        raise _too_many()
     missed = await _over_channels(consumer, message)
+    if missed is None and not await in_thread(room_may_say, consumer.room_id):
+        raise _too_many()
     if missed is None or missed:
         event = {
             "type": "gateway.event",
@@ -154,6 +161,8 @@ async def _over_channels(consumer: Any, message: dict[str, Any]) -> list[str] | 
             recent=True,
         )
     except GatewayError as error:
+        if error.code == "rate_limited":
+            raise _too_many() from error
         log.debug("data of %s at %s: %s", target.peer, target.node, error)
         consumer.route = None
         return [] if error.code == "timeout" else None

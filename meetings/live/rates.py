@@ -1,10 +1,16 @@
-"""How much one browser, and one room, may say: buckets in the memory of a web process."""
+"""How much one browser, and one room, may say.
+
+Buckets in the memory of a web process turn a flood away at once. What a room says by way of its media worker
+is counted there, all of it; what goes without one is counted in the cache that all web processes share.
+"""
 
 from __future__ import annotations
 
+import time
 from weakref import WeakValueDictionary
 
 from django.conf import settings
+from django.core.cache import cache
 
 from meetings.live.protocol import OWN_RATES, TokenBucket
 
@@ -46,3 +52,13 @@ def room_bucket(room_id: str) -> TokenBucket:
         rate = float(settings.ROOM_DATA_RATE)
         _rooms[room_id] = bucket = TokenBucket(rate, 2 * rate)
     return bucket
+
+
+def room_may_say(room_id: str) -> bool:
+    """Whether one more message of a room that no worker serves fits into these two seconds.
+
+    Blocks on the cache.
+    """
+    key = f"room-data:{room_id}:{int(time.time() / 2)}"
+    cache.add(key, 0, timeout=10)
+    return int(cache.incr(key)) <= 2 * settings.ROOM_DATA_RATE

@@ -53,6 +53,7 @@ class Command(BaseCommand):
             max_peers_per_room=settings.MEDIA_MAX_PEERS_PER_ROOM,
             max_bitrate=settings.MEDIA_MAX_BITRATE,
             loudest=settings.MEDIA_AUDIO_LOUDEST,
+            data_rate=settings.ROOM_DATA_RATE,
         )
         links: list[ControlLink] = []
         gateway = Gateway(config, lambda event: links[0].emit(event))

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 
+from media_gateway.sfu.allowance import Allowance
 from media_gateway.sfu.errors import GatewayError
 
 from .support import ALL, Harness, until
@@ -112,3 +113,37 @@ async def test_bad_requests_are_refused(room: Any) -> None:
             await harness.call("room.data", **data)
     with pytest.raises(GatewayError, match="bad_request"):
         await harness.call("peer.permit", "ann", publish=[], topics=["admin"])
+
+
+async def test_a_room_has_one_rate_for_all_ways(room: Any) -> None:
+    """By data channels, from the web tier, from other workers: what anybody gets of it is bounded."""
+    harness, make = room
+    ann, bob = make("ann"), make("bob")
+    await ann.join()
+    await bob.join()
+    here = harness.gateway._rooms["room"]
+    # Never refilled, so that the test does not depend on how long it takes.
+    here.allowance = Allowance(0.0, 4.0)
+    ann.say("cursor", 1)
+    await until(lambda: len(bob.heard) == 1)
+    await harness.call("room.data", **{"from": "raw", "topic": "cursor", "body": 2})
+    here.relays._said("far", "cursor", 3)
+    ann.say("cursor", 4)
+    await until(lambda: len(bob.heard) == 4)
+    ann.say("cursor", 5)
+    here.relays._said("far", "cursor", 6)
+    with pytest.raises(GatewayError, match="rate_limited"):
+        await harness.call("room.data", **{"from": "raw", "topic": "cursor", "body": 7})
+    await until(lambda: here.refused == 3)
+    assert [message["body"] for message in bob.heard] == [1, 2, 3, 4]
+    assert (await harness.call("room.stats"))["data_refused"] == 3
+    here.allowance = Allowance(0.0, 1.0)
+    ann.say("cursor", 8)
+    await until(lambda: bob.heard[-1]["body"] == 8)
+
+
+async def test_the_rate_is_what_the_worker_was_told() -> None:
+    async with Harness(data_rate=7.0) as harness:
+        await harness.join("ann")
+        allowance = harness.gateway._rooms["room"].allowance
+        assert (allowance.rate, allowance.burst) == (7.0, 14.0)

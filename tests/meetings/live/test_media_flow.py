@@ -180,6 +180,32 @@ async def test_a_whole_room_shares_one_rate_for_data(
     assert (await helen.ask("chat.send", body="still"))["message"]["body"] == "still"
 
 
+async def test_without_a_media_worker_all_web_processes_share_that_rate(
+    cast: Cast, tab: Any, settings: Any, frozen: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.ROOM_DATA_RATE = 5  # ten in two seconds
+    # As if each connection was in a process of its own.
+    monkeypatch.setattr("meetings.live.consumer.room_bucket", lambda room: protocol.TokenBucket(5, 10))
+    monkeypatch.setattr(rates.time, "time", lambda: 1000.0)
+    helen, carl = await tab("Helen", join={}), await tab("Carl", join={})
+    first = await burst(helen, "data.send", 8, {"topic": "cursor", "body": 0})
+    second = await burst(carl, "data.send", 4, {"topic": "cursor", "body": 0})
+    assert [*first, *second] == ["ok"] * 10 + ["rate_limited"] * 2
+    monkeypatch.setattr(rates.time, "time", lambda: 1002.0)
+    assert await burst(carl, "data.send", 1, {"topic": "cursor", "body": 0}) == ["ok"]
+
+
+async def test_what_the_worker_says_is_too_much_for_the_room_is_refused_and_nobody_gets_it(
+    room: dict[str, Tab], sam: Tab, worker: FakeWorker
+) -> None:
+    worker.refuse["room.data"] = "rate_limited"
+    with pytest.raises(Refusal, match="rate_limited"):
+        await sam.ask("data.send", topic="cursor", body=0)
+    assert not [frame for frame in await room["Helen"].settle() if frame["type"] == "data.message"]
+    del worker.refuse["room.data"]
+    await sam.ask("data.send", topic="cursor", body=1)
+
+
 def test_a_rooms_bucket_goes_with_its_last_user() -> None:
     bucket = rates.room_bucket("r1")
     assert rates.room_bucket("r1") is bucket
