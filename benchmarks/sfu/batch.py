@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 # The structures and the call are what the gateway itself reads with.
-from media_gateway.sfu.udp_batched import _ffi
+from media_gateway.sfu.udp_ring import ffi
 
-_lib = _ffi.dlopen(None)
+_lib = ffi.dlopen(None)
 _HEADS = np.dtype(
     {
         "names": ["controllen", "length"],
@@ -52,24 +52,24 @@ class Drain:
         self.data = np.zeros((rows, row), np.uint8)
         self._control = np.zeros((rows, CONTROL), np.uint8)
         self._times = self._control.view(np.int64)
-        self._messages = _ffi.new("struct mmsghdr[]", rows)
-        self._vectors = _ffi.new("struct iovec[]", rows)
-        data = _ffi.from_buffer("char[]", self.data)
-        control = _ffi.from_buffer("char[]", self._control)
+        self._messages = ffi.new("struct mmsghdr[]", rows)
+        self._vectors = ffi.new("struct iovec[]", rows)
+        data = ffi.from_buffer("char[]", self.data)
+        control = ffi.from_buffer("char[]", self._control)
         for i in range(rows):
             self._vectors[i].iov_base = data + i * row
             self._vectors[i].iov_len = row
             head = self._messages[i].msg_hdr
             head.msg_iov, head.msg_iovlen = self._vectors + i, 1
             head.msg_control, head.msg_controllen = control + i * CONTROL, CONTROL
-        self._heads = np.frombuffer(_ffi.buffer(self._messages), _HEADS)
+        self._heads = np.frombuffer(ffi.buffer(self._messages), _HEADS)
         self._at = [self._messages + i for i in range(rows)]
 
     def read(self, sockets: Iterable[tuple[int, int]]) -> Iterator[Rows]:
         """Empty each of the (index, file descriptor); a pass for each time the rows are full."""
         segments: list[tuple[int, int, int]] = []
         at, limit, batch, starts, call = 0, self.rows, self.batch, self._at, _lib.recvmmsg
-        null, flags = _ffi.NULL, MSG_DONTWAIT | MSG_TRUNC  # the latter: tell the whole length
+        null, flags = ffi.NULL, MSG_DONTWAIT | MSG_TRUNC  # the latter: tell the whole length
         for index, descriptor in sockets:
             while True:
                 room = min(batch, limit - at)

@@ -38,6 +38,7 @@ class Sender:
         self.transport = transport
         self.socket = socket
         self.estimator = estimator
+        self._record = estimator.record
         self.wake = wake
         self.number = 0
         self.bytes = 0
@@ -65,7 +66,7 @@ class Sender:
         """`count` packets of `size` bytes went out, with the numbers before `number`."""
         self.packets += count
         self.bytes += count * size
-        self.estimator.sent((self.number - count) & 0xFFFF, count, size, now, self.probe_id)
+        self._record(((self.number - count) & 0xFFFF, count, size, now, self.probe_id))
 
     def follow(self, now: float) -> None:
         """Take the estimate over: to be called whenever it may have changed."""

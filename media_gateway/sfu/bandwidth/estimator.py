@@ -77,6 +77,7 @@ class BandwidthEstimator:
         "estimate",
         "feedbacks",
         "loss",
+        "record",
         "round_trip",
         "state",
     )
@@ -90,6 +91,8 @@ class BandwidthEstimator:
         maximum: float = 20_000_000.0,
     ) -> None:
         self._runs: deque[Run] = deque(maxlen=HISTORY)
+        self.record = self._runs.append
+        """`sent` for whoever sends much: takes a run as it is stored"""
         self._missing: set[int] = set()
         self._missed_at = now
         self._delay = DelayDetector()
@@ -123,7 +126,7 @@ class BandwidthEstimator:
 
     def sent(self, first: int, count: int, size: int, now: float, probe: int = 0) -> None:
         """`count` packets of `size` bytes went out, with transport-wide numbers from `first` on (16 bit)."""
-        self._runs.append((first, count, size, now, probe))
+        self.record((first, count, size, now, probe))
 
     def feedback(self, body: bytes, now: float) -> None:
         """Use one feedback; ValueError when malformed, and then nothing changed.

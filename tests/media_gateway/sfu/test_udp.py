@@ -158,12 +158,13 @@ SIZES = [900, 901, 900, 901, 340, 1200, 1180, 50, 700]
 """A frame that can be levelled and its short end, and then packets of all sizes."""
 
 
+@pytest.mark.parametrize("receivers", [3, 40])
 @pytest.mark.parametrize("profile", PROFILES, ids=lambda profile: profile.name.decode())
 def test_a_burst_fans_out_numbered_and_encrypted_for_each(
-    sock: UdpSocket, other: socket.socket, contexts: Any, profile: Profile
+    sock: UdpSocket, other: socket.socket, contexts: Any, profile: Profile, receivers: int
 ) -> None:
     destination = sock.destination(sock.address_of(*other.getsockname()))
-    pairs = [contexts(profile) for _ in range(3)]
+    pairs = [contexts(profile) for _ in range(receivers)]
     targets = [Target(out, profile.tag, destination) for out, _ in pairs]
     for place, target in enumerate(targets):
         target.shift = 1000 * place + 65530 - 500
@@ -191,19 +192,37 @@ def test_a_burst_fans_out_numbered_and_encrypted_for_each(
         assert targets[place].number == (65534 + len(records)) & 0xFFFF
 
 
-def test_offsets_of_a_switched_subscriber_are_applied(
-    sock: UdpSocket, other: socket.socket, contexts: Any
+@pytest.mark.parametrize("usual", [True, False])
+@pytest.mark.parametrize("receivers", [1, 30])
+def test_offsets_of_switched_subscribers_are_applied(
+    sock: UdpSocket, other: socket.socket, contexts: Any, receivers: int, usual: bool
 ) -> None:
-    out, incoming = contexts(PROFILES[0])
-    target = Target(out, PROFILES[0].tag, sock.destination(sock.address_of(*other.getsockname())))
-    target.rewrites, target.clock_shift, target.picture_shift, target.tl0_shift = True, 5, 0x7FFF, 250
-    for run in runs(made(1, [600, 600, 601])):
-        sock.fan_out(run, [target], 1.0)
+    destination = sock.destination(sock.address_of(*other.getsockname()))
+    pairs = [contexts(PROFILES[0]) for _ in range(receivers)]
+    targets = [Target(out, PROFILES[0].tag, destination) for out, _ in pairs]
+    for place, target in enumerate(targets):
+        target.shift = 1000 * place
+        if place % 3 == 0:
+            target.rewrites, target.clock_shift = True, 0xFFFFFFFF - 9000 - place
+            target.picture_shift, target.tl0_shift = 0x7FFF - place, 250
+    records = made(1, [600, 600, 601])
+    if not usual:
+        records[1] = (*records[1][:3], None)
+    for run in runs(records):
+        sock.fan_out(run, targets, 1.0)
     sock.flush()
-    for at, (parsed, whole) in enumerate(opened_packets([other.recv(2048) for _ in range(3)], incoming)):
-        payload = whole[parsed.start : parsed.end]
-        assert parsed.timestamp == 9005 + at
-        assert payload[2:4] == (0x8000 | 299 + at).to_bytes(2, "big") and payload[4] == (at + 250) & 0xFF
+    by_target: dict[int, list[bytes]] = {}
+    for data in (other.recv(2048) for _ in range(3 * receivers)):
+        by_target.setdefault(int.from_bytes(data[2:4], "big") // 1000, []).append(data)
+    for place, (_, incoming) in enumerate(pairs):
+        target = targets[place]
+        for at, (parsed, whole) in enumerate(opened_packets(by_target[place], incoming)):
+            payload = whole[parsed.start : parsed.end]
+            assert parsed.timestamp == (9000 + at + target.clock_shift) & 0xFFFFFFFF
+            counted = records[at][3] is not None
+            ident = 300 + at + target.picture_shift * counted & 0x7FFF | 0x8000
+            assert payload[2:4] == ident.to_bytes(2, "big")
+            assert payload[4] == at + target.tl0_shift * counted & 0xFF
 
 
 def test_what_a_subscriber_must_not_get_is_left_out(
