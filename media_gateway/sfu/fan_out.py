@@ -142,7 +142,7 @@ class FanOut(SendRing):
         usual = all(id_at and ident & 0x8000 and tl0_at for id_at, ident, tl0_at, _ in pictures)
         if not usual or len(pictures) not in (0, run.count):
             return False
-        if any(receiver.own_ssrc is not None for receiver in group):
+        if any(receiver.header is not None for receiver in group):
             return False
         rows, half = len(group), stride >> 1
         block = self._ring_bytes[self._at : self._at + rows * step].reshape(rows, step)
