@@ -12,7 +12,9 @@ EVERY, SATISFIED_EVERY = 0.2, 1.0
 SHRUNK = 0.9
 """A budget below this share of what was shared out last is acted on at once."""
 SOUND = 48_000.0
-"""bit/s counted for each voice."""
+"""bit/s counted for each voice, at least."""
+GROWN = 1.15
+"""A budget of this many times what was shared out last is acted on at once, when something falls short."""
 NOMINAL = {1: (1_200_000.0,), 2: (300_000.0, 1_200_000.0), 3: (150_000.0, 500_000.0, 1_700_000.0)}
 """bit/s of layers that are not being sent, by how many there are."""
 UNKNOWN_LINE = 2_500_000.0
@@ -65,6 +67,12 @@ class Allocation:
             self._first_at = now
         if self._first_at is None or now - self._first_at < LEARNING:
             return max(estimator.estimate, UNKNOWN_LINE)
+        if estimator.unsure(now):
+            # An outage says nothing of what the line carries: each layer changed for it is two key frames.
+            return max(estimator.estimate, self._shared_out)
+        if estimator.eager and self._shared_out:
+            # The next probe tells more at once: one switch instead of two.
+            return min(estimator.estimate, self._shared_out)
         return float(estimator.estimate)
 
     def shows(self, down: DownTrack) -> bool:
@@ -75,9 +83,12 @@ class Allocation:
     def due(self, now: float) -> bool:
         return now >= self.next_at or self.sender.stale
 
-    def shrunk(self, now: float) -> bool:
-        """Whether there is clearly less to share out than last time."""
-        return self.budget(now) < SHRUNK * self._shared_out
+    def changed(self, now: float) -> bool:
+        """Whether there is clearly less to share out than last time, or more and that is needed."""
+        budget, before = self.budget(now), self._shared_out
+        return budget < SHRUNK * before or (
+            budget > GROWN * before and self.shortfall[0] != self.shortfall[1]
+        )
 
     def run(self, now: float) -> None:
         """Decide anew and aim every picture at its layer."""
@@ -88,7 +99,7 @@ class Allocation:
             if not down.attached:
                 continue
             if down.is_audio:
-                sound += SOUND
+                sound += max(SOUND, 0.0 if down.layer is None else down.layer.wire_rate)
             else:
                 pictures[number] = down
         self._shared_out = self.budget(now)
@@ -139,6 +150,7 @@ class Allocation:
             nominal=nominal,
             limit=limit,
             current=layers.index(place) if place in layers else -1,
+            peak=layers[limit].peak if limit >= 0 else 0.0,
         )
 
     def describe(self) -> dict[str, object]:

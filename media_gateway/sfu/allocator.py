@@ -5,7 +5,8 @@ order screen share, pinned, speaker, the rest; then the screen share goes up as 
 is pinned, then the speaker, then the rest, all of one class a layer at a time. What does not fit even once is
 paused.
 
-Down is at once. Up takes room: the least budget of the last 0.8 s must be 1.1 times what would then be sent.
+Down is at once. Up takes room: the least budget of the last 0.8 s must be 1.1 times what would then be sent,
+or the budget of now 1.2 times: so much more was shown by a probe just now.
 An up-switch that the budget takes back within ten seconds was a mistake: its key then waits (longer each
 time) and for a while needs more room, so that a budget that swings does not make pictures swing.
 """
@@ -16,7 +17,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 ROOM = 1.1
-ROOM_AFTER_MISTAKE = 1.25
+ROOM_AT_ONCE = 1.2
+ROOM_AFTER_MISTAKE = 1.23
 CAUTION = 30.0
 """Seconds for which a mistake asks for more room."""
 STEADY = 0.8
@@ -37,7 +39,7 @@ class Demand:
     now but would be, then `nominal` counts. `priority` is 0 (one of many), 1 (speaker) or 2 (pinned). `limit`
     is the highest layer of use for the size shown, -1 when it is not shown. `current` is the layer being
     sent, -1 when paused; it counts when the allocator meets the key for the first time, later it knows
-    itself.
+    itself. `peak` is what its highest layer had at times (bit/s).
     """
 
     key: Hashable
@@ -47,6 +49,7 @@ class Demand:
     nominal: tuple[float, ...]
     limit: int
     current: int = -1
+    peak: float = 0.0
 
     def cost(self, layer: int) -> float:
         """bit/s of a layer; 0 for -1."""
@@ -101,7 +104,7 @@ class Allocator:
                 given[demand.key] = -1
                 if demand.limit >= 0 and demand.rates:
                     videos.append(demand)
-                    wanted += demand.cost(demand.top())
+                    wanted += max(demand.cost(demand.top()), demand.peak)
         self.wanted = used + wanted
         memories = self._memories
         for demand in videos:
@@ -144,15 +147,14 @@ class Allocator:
             if layer <= memory.layer:
                 fits = total <= budget
             else:
-                fits = (total + kept) * ROOM <= least
+                needed = total + kept
+                fits = needed * ROOM <= least or needed * ROOM_AT_ONCE <= budget
                 if fits:
                     if now < memory.blocked_until:
                         blocked = min(blocked, layer)
                     if now < memory.cautious_until:
                         cautious = min(cautious, layer)
-                    if layer >= blocked or (
-                        layer >= cautious and (total + kept) * ROOM_AFTER_MISTAKE > least
-                    ):
+                    if layer >= blocked or (layer >= cautious and needed * ROOM_AFTER_MISTAKE > budget):
                         kept += total - used
                         fits = False
             if fits:

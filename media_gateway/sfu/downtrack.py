@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from .sender import Sender
 
 RESEND_GAP = 0.025
-"""Seconds within which the same packet is not sent again to the same subscriber."""
+"""Seconds within which the same packet is not sent again to the same subscriber, or `RESEND_TRIP` of the time
+that it takes to be asked for again: what waits in a queue on the way is not lost."""
+RESEND_TRIP = 0.8
 RESEND_RATE = 400
 """Resends a second to one subscriber's track, at most: repairing must not make congestion worse."""
 MAX_STRETCHES = 8
@@ -106,6 +108,10 @@ class DownTrack:
         self.nacked = 0
         self.resends = 0
         self.missed = 0
+        self.wanted_from = 0
+        """packets before this number are not sent again: pictures go on without them"""
+        self.refreshing = False
+        """the next key frame replaces what was missed before it"""
         self.fraction_lost = 0
         self.packets_lost = 0
         self.jitter = 0
@@ -152,12 +158,20 @@ class DownTrack:
     def enter(self, layer: Layer, index: int, timestamp: int, picture: Picture | None, now: float) -> None:
         """Begin with the packet `index` of `layer`: for video the first one of a key frame."""
         if layer is self.layer:
+            if self.refreshing:
+                self.refreshing = False
+                self.wanted_from = index + self.shift
             return
         old = self.layer
         if old is not None:
             old.send(now)
             self._step_out(old)
             self.switches += 1
+        if self.refreshing or (old is not None and self._below(layer, old)):
+            # The line is short of room: nothing from before the key frame shall take of it any more.
+            self.refreshing = False
+            self._give_again(self.sender.take_back(self))
+            self.wanted_from = self.next_number
         if layer is self.target or self.target is None:
             self._forget_target()
         self.layer = layer
@@ -181,6 +195,20 @@ class DownTrack:
         # Lists that are being walked over are replaced, never changed.
         layer.live = [*layer.live, self]
         self.send_report()
+
+    def _below(self, layer: Layer, other: Layer) -> bool:
+        layers = self.source.layers
+        return layer in layers and other in layers and layers.index(layer) < layers.index(other)
+
+    def refresh(self, now: float) -> None:
+        """The subscriber's line is back after an outage: go on with a key frame, and leave what it missed."""
+        layer = self.layer
+        if layer is None or self.is_audio:
+            return
+        self.refreshing = True
+        if self not in layer.waiting:
+            layer.waiting.append(self)
+        layer.request_keyframe(now)
 
     def _step_out(self, layer: Layer) -> None:
         """Leave a layer whose pending packets are sent, and remember where."""
@@ -233,10 +261,14 @@ class DownTrack:
             return
         self.starved += 1
         self._step_out(layer)
-        # Their numbers are given again, so that the subscriber sees no hole to ask for.
-        self.next_number += sequence_delta(first, self.next_number & 0xFFFF)
-        self.target = None
-        self.aim(layer)
+        self._give_again(first)
+        target, self.target = self.target or layer, None
+        self.aim(target)
+
+    def _give_again(self, first: int | None) -> None:
+        """Numbers from the 16-bit one on were never sent: the subscriber shall see no hole to ask for."""
+        if first is not None:
+            self.next_number += sequence_delta(first, self.next_number & 0xFFFF)
 
     # -- reports ------------------------------------------------------------
 
@@ -272,17 +304,23 @@ class DownTrack:
     def resend(self, sequences: list[int], now: float) -> None:
         """Answer a NACK out of the layers' caches, by RTX where the subscriber took it."""
         self.nacked += len(sequences)
+        if self.refreshing:
+            self.missed += len(sequences)
+            return
         if not self.stretches:
             return
         top = self.layer.next_index + self.shift if self.layer is not None else self.next_number
         self.allowance = min(float(RESEND_RATE), self.allowance + (now - self.allowance_at) * RESEND_RATE)
         self.allowance_at = now
+        sender = self.sender
+        gap = max(RESEND_GAP, RESEND_TRIP * sender.estimator.lag)
         for sequence in sequences:
             number = top + sequence_delta(sequence, top & 0xFFFF)
-            if number >= top or now - self.resent.get(number, 0.0) < RESEND_GAP:
+            if number >= top or now - self.resent.get(number, 0.0) < gap:
                 continue
-            packet = self._sent_before(number, now)
-            if packet is None or self.allowance < 1:
+            wanted = number >= self.wanted_from and self.allowance >= 1 and sender.affords_resend(now)
+            packet = self._sent_before(number, now) if wanted else None
+            if packet is None:
                 self.missed += 1
                 continue
             self.allowance -= 1

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from .incoming import IncomingStream
     from .publisher import PublishConnection
 
-TWCC_EVERY = 0.05
+TWCC_EVERY = 0.1
 REMB_EVERY = 0.2
 MAX_BLOCKS = 31
 """Report blocks of one packet."""

@@ -136,10 +136,10 @@ class IncomingStream:
         layer = self.layer
         if layer.codec.starts_keyframe is None or self.track.source.blocked:
             return
-        if self.splitter is None:
-            layer.resume()
-        if layer.live or layer.waiting or self.track.source.tap is not None or self.splitter is not None:
+        if self.splitter is not None:
             layer.request_keyframe(now)
+        elif layer.needs(self.receiver.abandoned_to):
+            layer.resume()  # it asks itself, unless the next packet begins a key frame
 
     def release(self) -> None:
         """Nothing comes by this stream any more."""

@@ -29,6 +29,10 @@ GRACE = 1.5
 """Seconds that a sender has to begin with a layer that it is asked for."""
 TRUSTED_AFTER = 1.0
 """Seconds for which a layer that was left out must come again before anybody is given it."""
+HEADER_BITS = 288.0
+"""What a packet has besides its payload on the wire: RTP with our extensions, and the tag of SRTP."""
+PEAK_KEPT = 0.95
+"""Share of the highest bit rate that is remembered each second."""
 FLOWING_WITHIN = 1.0
 """Seconds since the last packet within which a layer counts as being sent."""
 
@@ -73,6 +77,8 @@ class Layer:
         self.last_picture: tuple[int, int, int, int] | None = None
         self.gated = source.codec.starts_keyframe is not None
         self.withheld = 0
+        self.key_index = 0
+        """where the last key frame begins"""
         self.last_request = 0.0
         self.request_wait = KEYFRAME_INTERVAL
         self.request_due = False
@@ -83,9 +89,13 @@ class Layer:
         """payload bytes that came, forwarded or not"""
         self.offered_packets = 0
         self.offered_bitrate = 0.0
+        self.peak = 0.0
+        """bit/s it had at times, lately"""
+        self.packet_rate = 0.0
         self.withdrawn = False
         """nothing of it is forwarded, because its publisher sends more than it may"""
-        self._octets_before = self._offered_before = 0
+        self._rates: list[float] = []
+        self._octets_before = self._offered_before = self._packets_before = 0
         self.pending: list[Record] = []
         self.live: list[DownTrack] = []
         self.waiting: list[DownTrack] = []
@@ -94,6 +104,15 @@ class Layer:
     @property
     def pixels(self) -> int:
         return self.width * self.height
+
+    def needs(self, extended: int) -> bool:
+        """Whether the publisher's packet of that number comes after the last key frame."""
+        return self.shift is not None and extended + self.shift > self.key_index
+
+    @property
+    def wire_rate(self) -> float:
+        """bit/s with headers; 0 when nothing comes."""
+        return self.bitrate + HEADER_BITS * self.packet_rate if self.bitrate else 0.0
 
     def flowing(self, now: float) -> bool:
         """Whether packets come."""
@@ -190,6 +209,7 @@ class Layer:
             size = self.codec.keyframe_size(payload)
             if size is not None:
                 self.width, self.height = size
+        self.key_index = max(self.key_index, index)
         if not self.waiting and not self.request_due:
             return
         self.request_due = False
@@ -261,13 +281,18 @@ class Layer:
     # -- every second ------------------------------------------------------------
 
     def measure(self, span: float) -> None:
-        """Bit rate over the last `span` seconds, smoothed, rising at once."""
+        """Bit rate over the last `span` seconds; the middle one of three, as key frames come in one."""
         rate = 8 * (self.octets - self._octets_before) / max(0.1, span)
         self.offered_bitrate = 8 * (self.offered - self._offered_before) / max(0.1, span)
         self._octets_before, self._offered_before = self.octets, self.offered
-        self.bitrate = rate if rate > self.bitrate else 0.5 * self.bitrate + 0.5 * rate
+        self._rates = [*self._rates[-2:], rate]
+        self.bitrate = sorted(self._rates)[len(self._rates) // 2]
         if self.bitrate < 1000:
             self.bitrate = 0.0
+            self._rates.clear()
+        self.packet_rate = (self.packets - self._packets_before) / max(0.1, span)
+        self._packets_before = self.packets
+        self.peak = max(self.wire_rate, PEAK_KEPT * self.peak)
 
     def describe(self) -> dict[str, object]:
         """For `room.stats`."""

@@ -25,7 +25,8 @@ class StreamReceiver:
     """Order and loss of one SSRC. Sequence numbers come out extended: they never wrap."""
 
     __slots__ = (
-        "abandoned", "arrived_at", "base", "clock_rate", "duplicates", "expected_prior", "highest", "jitter",
+        "abandoned", "abandoned_to", "arrived_at", "base", "clock_rate", "duplicates", "expected_prior",
+        "highest", "jitter",
         "last_transit", "lsr", "lsr_at", "missing", "received", "received_prior", "recovered", "restart",
         "retry_after",
     )  # fmt: skip
@@ -39,6 +40,8 @@ class StreamReceiver:
         self.duplicates = 0
         self.abandoned = 0
         """packets that were asked for in vain"""
+        self.abandoned_to = -1
+        """the last of them, by its extended number"""
         self.arrived_at = 0.0
         self.expected_prior = 0
         self.received_prior = 0
@@ -68,6 +71,9 @@ class StreamReceiver:
             step = ((sequence - highest + 0x8000) & 0xFFFF) - 0x8000
             extended = highest + step
             if 0 < step <= MAX_GAP:
+                if recovered and now - self.arrived_at > SILENCE:
+                    self.duplicates += 1
+                    return None  # after an outage browsers probe the line with what nobody wants any more
                 self.highest = extended
                 if step > 1:
                     self._note_missing(highest + 1, extended, now)
@@ -94,9 +100,9 @@ class StreamReceiver:
                 self.received = self.received_prior = self.expected_prior = 0
                 self.last_transit = None
         self.restart = None
-        self.arrived_at = now
         self.received += 1
         if not recovered:
+            self.arrived_at = now
             self._measure_jitter(timestamp, now)
         return extended
 
@@ -139,7 +145,9 @@ class StreamReceiver:
                 asked.append(extended & 0xFFFF)
         for extended in given_up:
             del missing[extended]
-        self.abandoned += len(given_up)
+        if given_up:
+            self.abandoned += len(given_up)
+            self.abandoned_to = max(self.abandoned_to, *given_up)
         return asked
 
     def sender_report(self, ntp_middle: int, now: float) -> None:

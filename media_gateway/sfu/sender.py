@@ -15,14 +15,16 @@ if TYPE_CHECKING:
     from .downtrack import DownTrack, Held
     from .transport import Transport
 
-PACING = 2.5
-"""How much faster than the estimate a burst may leave."""
+PACING, PACING_LIMITED = 2.5, 1.05
+"""How much faster than the estimate a burst may leave, and when the estimate is what the line can do: more
+would only be queued there, or lost."""
 BURST_SECONDS = 0.04
 """What may leave at once, in seconds of the paced rate."""
 MIN_PACED = 300_000.0
 """bit/s: slower pacing would add more delay than it saves."""
-QUEUE_SECONDS = 0.4
-"""A queue longer than this is stale: pictures in it are dropped to their next key frame."""
+QUEUE_SECONDS = 1.0
+"""What the line takes longer for is stale: pictures in the queue are dropped to their next key frame. A key
+frame and the large frames that follow it are most of a second on a line that just carries the layer."""
 
 
 class Sender:
@@ -47,6 +49,8 @@ class Sender:
         """set once the subscriber reports what arrives; without that there is no rate to pace to"""
         self.rate = 1.0
         """bytes a second"""
+        self.queue_limit = 0.0
+        """bytes"""
         self.burst = 0.0
         self.credit = 0.0
         self.credit_at = 0.0
@@ -70,8 +74,11 @@ class Sender:
 
     def follow(self, now: float) -> None:
         """Take the estimate over: to be called whenever it may have changed."""
-        self.rate = PACING * max(MIN_PACED, self.estimator.estimate) / 8
+        estimator = self.estimator
+        pacing = PACING_LIMITED if estimator.limited(now) else PACING
+        self.rate = pacing * max(MIN_PACED, estimator.estimate) / 8
         self.burst = self.rate * BURST_SECONDS
+        self.queue_limit = self.rate / pacing * QUEUE_SECONDS
         if not self.paced:
             self.paced, self.credit, self.credit_at = True, self.burst, now
 
@@ -100,8 +107,30 @@ class Sender:
             part = run if piece >= run.count else Run(run.records[at : at + piece], run.size)
             self.queue.append((held, part))
             self.queued_bytes += part.total
-        if self.queued_bytes > self.rate * QUEUE_SECONDS:
+        if self.queued_bytes > self.queue_limit:
             self._overflow()
+
+    def take_back(self, down: "DownTrack") -> int | None:
+        """Drop what of a picture waits in the queue; the first 16-bit number that is not sent, if any."""
+        first: int | None = None
+        kept: deque[tuple[Held, Run]] = deque()
+        for held, run in self.queue:
+            if held.down is not down:
+                kept.append((held, run))
+                continue
+            self.queued_bytes -= run.total
+            if first is None:
+                first = run.first + held.shift & 0xFFFF
+        self.queue = kept
+        return first
+
+    def affords_resend(self, now: float) -> bool:
+        """Whether a packet may be sent again now: repairing must not keep what is new from being sent."""
+        if not self.paced:
+            return True
+        self.credit = min(self.burst, self.credit + (now - self.credit_at) * self.rate)
+        self.credit_at = now
+        return self.credit > -self.burst
 
     def _overflow(self) -> None:
         self.overflows += 1

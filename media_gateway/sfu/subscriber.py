@@ -290,10 +290,17 @@ class SubscribeConnection:
             self.allocation.limit_bitrate = float(message.bitrate)
 
     def _feedback(self, body: bytes, now: float) -> None:
-        self.sender.estimator.feedback(body, now)
+        estimator = self.sender.estimator
+        silent = estimator.silent
+        estimator.feedback(body, now)
         self.sender.follow(now)
-        if self.allocation.shrunk(now):
+        if silent and not estimator.silent:
+            for down in self.downs.values():
+                down.refresh(now)
+        if self.allocation.changed(now):
             self.allocation.run(now)
+        if estimator.eager:
+            self.probe_at = now
 
     def tick(self, now: float) -> None:
         """Every few ten milliseconds: the estimate, who gets what, and whether to try for more."""

@@ -27,7 +27,7 @@ def supply_of(layers: "list[Layer]", now: float) -> Supply:
     left_out = tuple(layer.left_out(latest, now) for layer in layers)
     flowing = tuple(layer.flowing(now) for layer in layers)
     rates = tuple(
-        UNAFFORDABLE if out else layer.bitrate if flows else 0.0
+        UNAFFORDABLE if out else layer.wire_rate if flows else 0.0
         for layer, out, flows in zip(layers, left_out, flowing, strict=True)
     )
     return Supply(left_out, flowing, rates, tuple((layer.width, layer.height) for layer in layers))

@@ -27,6 +27,16 @@ OWN_DRAIN, OWN_MOST = 1.1, 60.0
 """What was sent just before a sample delays it on any line: as much as one with this many times the target
 would delay it, but so many ms at most, is put down to that."""
 OVERUSE_MS = 10.0
+RISE_MS, RISE_OVER_MS = 5.0, 120.0
+"""An alarm counts while the least delay of a feedback is so much above that of one this long before: a longer
+way is one step up, a queue goes on to grow."""
+STEP_MS, STEP_AGAIN, STEP_WITHIN_MS = 30.0, 0.25, 300.0
+"""A rise by so much from one feedback to the next waits for the one after it: when that does not rise by this
+share of it again, the way has become longer."""
+LEVEL_MS = 30.0
+"""What the delay may rise above that level without being a queue, until the level is the new base."""
+PATIENCE_MS = 1_000.0
+"""An alarm of such length counts anyhow."""
 THRESHOLD, THRESHOLD_MIN, THRESHOLD_MAX = 12.5, 6.0, 600.0
 ADAPT_UP, ADAPT_DOWN = 0.0087, 0.039
 ADAPT_REACH = 15.0
@@ -52,14 +62,20 @@ class DelayDetector:
         "_calm_least",
         "_calm_since",
         "_last",
+        "_level",
+        "_level_until",
+        "_lows",
         "_over_count",
         "_over_ms",
+        "_over_since",
+        "_step",
         "_trend",
         "backlog",
         "backlog_at",
         "behind",
         "count",
         "delays",
+        "doubtful",
         "offset",
         "queue",
         "sampled",
@@ -71,6 +87,8 @@ class DelayDetector:
 
     def __init__(self) -> None:
         self.threshold = THRESHOLD
+        self.doubtful = True
+        """whether a sudden rise may well be something else than a queue: the line never seemed to be full"""
         self.restart(0.0)
 
     def restart(self, offset: float) -> None:
@@ -89,18 +107,26 @@ class DelayDetector:
         self._last = 0.0
         self._over_ms = 0.0
         self._over_count = 0
+        self._over_since = 0.0
+        self._step = 0.0
+        self._level, self._level_until = 0.0, float("-inf")
+        self._lows: deque[tuple[float, float]] = deque(maxlen=16)
         self._base = self._base_next = float("inf")
         self._base_since = float("-inf")
         self._calm_least = float("inf")
         self._calm_since = 0.0
 
-    def update(self, samples: int, raw: float, excess: float) -> str:
+    def update(self, samples: int, raw: float, excess: float, low: float | None = None) -> str:
         """The state after `samples` (1 or more) new entries.
 
-        `raw` is the last one's delay, `excess` what of it is not due to what was sent just before (ms).
+        `raw` is the last one's delay, `excess` what of it is not due to what was sent just before (ms), `low`
+        the least of them all.
         """
         times, delays = self.times, self.delays
         now = times[-1]
+        low = raw if low is None else low
+        if self._stepped(now, low):
+            return self.state
         self._follow_base(now, delays[-1], raw, excess)
         self.count += samples
         elapsed = now - self._last
@@ -119,12 +145,14 @@ class DelayDetector:
         scaled = min(self.count, FULL) * trend * GAIN
         threshold = self.threshold
         if scaled > threshold:
+            if not self._over_ms and not self._over_count and self.state != OVERUSE:
+                self._over_since = now
             self._over_ms += elapsed
             self._over_count += samples
             if self._over_ms > OVERUSE_MS and self._over_count > 1 and trend >= self._trend:
                 self._over_ms = 0.0
                 self._over_count = 0
-                self.state = OVERUSE
+                self.state = OVERUSE if self._rising(now) else UNDERUSE
         else:
             self._over_ms = 0.0
             self._over_count = 0
@@ -138,6 +166,30 @@ class DelayDetector:
             threshold += gain * (size - threshold) * min(elapsed, 100.0)
             self.threshold = min(max(threshold, THRESHOLD_MIN), THRESHOLD_MAX)
         return self.state
+
+    def _stepped(self, now: float, low: float) -> bool:
+        """Whether the delay rose at a step that is to be understood before anybody acts."""
+        lows, step = self._lows, self._step
+        self._step = 0.0
+        rise = low - lows[-1][1] if lows and now - lows[-1][0] < STEP_WITHIN_MS else 0.0
+        lows.append((now, low))
+        if step:
+            if rise < STEP_AGAIN * step:
+                self._level, self._level_until = low, now + STANDING_MS
+            else:
+                self.doubtful = False
+        elif self.doubtful and rise > STEP_MS and self.state != OVERUSE and now >= self._level_until:
+            self._step = rise
+            return True
+        return False
+
+    def _rising(self, now: float) -> bool:
+        """Whether the delay still grows, or has for long."""
+        low = self._lows[-1][1]
+        if now < self._level_until and low < self._level + LEVEL_MS:
+            return False
+        before = next((least for at, least in reversed(self._lows) if now - at >= RISE_OVER_MS), None)
+        return before is None or low > before + RISE_MS or now - self._over_since > PATIENCE_MS
 
     def _follow_base(self, now: float, delay: float, raw: float, excess: float) -> None:
         if delay < self._base_next:

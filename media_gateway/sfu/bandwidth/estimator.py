@@ -40,9 +40,13 @@ CALM_QUEUE_MS = 60.0
 OFFERED = 1.1
 """A cut for losses starts at this many times what is really sent."""
 UNKNOWN_ROUND_TRIP = 0.1
+UNSURE = 0.5
+"""Seconds after silence for which a first probe is awaited."""
 REPORT_FRESH = 5.0
 REPORT_INSTEAD = 2.0
 TRIP_BUCKET = 5.0
+LIMIT_KNOWN = 15.0
+"""Seconds after which it is forgotten that a line could not do more."""
 
 
 class BandwidthEstimator:
@@ -73,6 +77,7 @@ class BandwidthEstimator:
         "_trip_next",
         "_trip_since",
         "_unsilenced",
+        "_unsure_until",
         "acknowledged",
         "estimate",
         "feedbacks",
@@ -108,7 +113,7 @@ class BandwidthEstimator:
         self._overused_at = -1e9
         self._feedback_at = now
         self._silence_at = now
-        self._unsilenced = 0.0
+        self._unsilenced = self._unsure_until = 0.0
         self._reported_at = -1e9
         self._trip_least = self._trip_next = float("inf")
         self._trip_since = now
@@ -164,6 +169,7 @@ class BandwidthEstimator:
         received = self._received
         head = arrival = 0
         raw = excess = 0.0
+        low = 1e9
         got_at = when
         while at < total:
             backlog -= (when - backlog_at) * 1000.0 * drain
@@ -197,6 +203,8 @@ class BandwidthEstimator:
                     sampled = when
                     stamp = head * 0.25
                     raw = stamp + shift - when * 1000.0
+                    if raw < low:
+                        low = raw
                     own = backlog / drain
                     excess = raw - (own if own < OWN_MOST else OWN_MOST)
                     if times:
@@ -229,7 +237,8 @@ class BandwidthEstimator:
             self._throughput.skip(zero + arrival * 0.25)
             arrived = 0
         self.feedbacks += 1
-        self._conclude(packets, lost, arrived, samples, raw, excess, zero + arrival * 0.25, now - got_at, now)
+        came = zero + arrival * 0.25
+        self._conclude(packets, lost, arrived, samples, raw, excess, low, came, now - got_at, now)
 
     def report(self, fraction_lost: float, round_trip: float | None, now: float) -> None:
         """Use a receiver report (RFC 3550): its round trip, and without feedback its losses (0..1)."""
@@ -268,7 +277,32 @@ class BandwidthEstimator:
             and self._lossy.excess <= TOLERATED
             and now - self._feedback_at < SILENCE
         )
-        return self._prober.next(now, wanted, self._rate.target, self._maximum, calm)
+        spare = max(0.0, self.estimate - self.acknowledged)
+        return self._prober.next(now, wanted, self._rate.target, self._maximum, calm, spare)
+
+    @property
+    def silent(self) -> bool:
+        """Whether nothing is answered for long while something is sent."""
+        return self._unsilenced > 0.0
+
+    def unsure(self, now: float) -> bool:
+        """Whether the line is not answering, or has begun to just now and is being tried out."""
+        return self._unsilenced > 0.0 or now < self._unsure_until
+
+    @property
+    def lag(self) -> float:
+        """Seconds from sending something to hearing of it, with the queue that there is now."""
+        least = self._trip_least if self._trip_least < float("inf") else 0.0
+        return max(self.round_trip or 0.0, least + self._delay.queue / 1000.0)
+
+    @property
+    def eager(self) -> bool:
+        """Whether more is known to get through, and the next probe, soon, will tell how much."""
+        return self._prober.pursuing
+
+    def limited(self, now: float) -> bool:
+        """Whether the estimate is about what the line can do, and not just what was tried so far."""
+        return now - self._rate.limited_at < LIMIT_KNOWN
 
     def describe(self) -> dict[str, object]:
         """For statistics: rates in bit/s, times in ms."""
@@ -344,6 +378,7 @@ class BandwidthEstimator:
         samples: int,
         raw: float,
         excess: float,
+        low: float,
         arrival: float,
         trip: float,
         now: float,
@@ -355,6 +390,7 @@ class BandwidthEstimator:
         if self._unsilenced:
             prober.recover(self._unsilenced, now)
             self._unsilenced = 0.0
+            self._unsure_until = now + UNSURE
             self._lossy.discard(now + SILENCE)
             self._delay.restart(self._skew)
             self._throughput.restart(arrival)
@@ -368,9 +404,11 @@ class BandwidthEstimator:
             self.acknowledged = throughput.rate
         before = rate.target
         if samples:
-            self.state = state = self._delay.update(samples, raw, excess)
+            self._delay.doubtful = not self.limited(now)
+            self.state = state = self._delay.update(samples, raw, excess, low)
             if state == OVERUSE:
                 self._overused_at = now
+                self._unsure_until = 0.0
             rate.update(
                 UNDERUSE if state == NORMAL and self._lossy.excess > HELD else state,
                 throughput.rate,
@@ -383,7 +421,8 @@ class BandwidthEstimator:
             if rate.target < before:
                 prober.dropped(before, rate.target, now)
         if prober.outstanding and (shown := prober.outcome(now, self._lossy.inherent)):
-            rate.raise_to(shown)
+            rate.raise_to(shown, prober.saturated, now)
+            self._unsure_until = 0.0
         self.estimate = rate.estimate
         self._judge_loss(packets, lost, now)
 

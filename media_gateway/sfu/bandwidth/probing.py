@@ -2,19 +2,20 @@
 
 What is forwarded comes in steps (simulcast layers), so the traffic itself seldom shows that the line could
 carry more. At the start the estimate grows threefold, sixfold and so on, as long as each step is confirmed;
-later, while the subscriber wants more than the estimate allows, a probe of twice the estimate goes out every
-1.5 s, less often (to 4 s) while it brings nothing. After a drop the first one aims at what was there before.
+later, while the subscriber wants more than the estimate allows, a probe for it, of three and a half times the
+estimate at most, goes out every 0.5 to 4 s: as often as half of the room that is left allows, and slowly less
+often while it brings nothing. After a drop the first one aims at what was there before.
 """
 
 from typing import NamedTuple
 
 FIRST_SCALES = (3.0, 6.0)
-SCALE = 2.0
+SCALE = 3.5
 CONFIRMED = 0.7
 """A probe that shows this share of its rate is followed by the next step at once."""
 DURATION = 0.025
 """Seconds a probe takes: enough packets to measure, too few to disturb."""
-PACKETS, PACKETS_SLOW, SLOW, PACKET_BYTES = 8, 5, 1_000_000.0, 1200
+PACKETS, PACKETS_SLOW, SLOW, PACKET_BYTES = 6, 5, 1_000_000.0, 1200
 """Packets at least, and under the rate `SLOW`: there they fill the line for longer."""
 PATIENCE = 0.25
 RECEIVED = 0.8
@@ -22,8 +23,10 @@ RECEIVED = 0.8
 SATURATED = 0.9
 USABLE = 0.95
 """Share of a measured capacity that is believed."""
-INTERVAL, INTERVAL_MAX, INTERVAL_GROWTH = 1.5, 4.0, 1.3
-PROGRESS, PROGRESS_INTERVAL = 1.15, 0.4
+INTERVAL, INTERVAL_MAX, INTERVAL_GROWTH = 0.5, 4.0, 1.03
+SHARE = 0.5
+"""Of the room that is left, what probes may take."""
+PROGRESS, PROGRESS_INTERVAL = 1.15, 0.2
 STRETCH = 2.0
 """A probe that shows less than it tried, but more than the estimate by the first factor, is soon followed by
 another that takes longer: it may have been jitter."""
@@ -58,7 +61,6 @@ class Prober:
 
     __slots__ = (
         "_before",
-        "_chain",
         "_due",
         "_estimate",
         "_first_arrival",
@@ -71,14 +73,17 @@ class Prober:
         "_last_bytes",
         "_last_sent",
         "_last_total",
+        "_pause",
         "_received",
         "_resolved",
         "_resolved_bytes",
         "_scales",
         "_stretch",
+        "chained",
         "confirmed",
         "failed",
         "outstanding",
+        "saturated",
     )
 
     def __init__(self, now: float) -> None:
@@ -88,9 +93,13 @@ class Prober:
         self._estimate = 0.0
         self._stretch = 1.0
         self._scales = list(FIRST_SCALES)
-        self._chain = False
+        self.chained = False
+        """the last probe showed more than was known: the next one need not wait"""
+        self.saturated = False
+        """the last outcome was less than what was tried: it is all that the line can do"""
         self._before = 0.0
         self._interval = INTERVAL
+        self._pause = 0.0
         self._due = now
         self.confirmed = 0
         self.failed = 0
@@ -101,9 +110,14 @@ class Prober:
         self._first_total = self._last_total = self._first_bytes = self._last_bytes = 0
         self._first_sent = self._last_sent = self._first_arrival = self._last_arrival = 0.0
 
+    @property
+    def pursuing(self) -> bool:
+        """Whether the last probe showed more than was known, and the next one will tell how much more."""
+        return self.chained or self._stretch > 1.0
+
     def dropped(self, before: float, after: float, now: float) -> None:
         """The estimate was lowered; probe for the old one soon, when it was a big drop."""
-        self._chain = False
+        self.chained = False
         self._scales.clear()
         if after < DROP * before:
             self._before = max(self._before, before)
@@ -117,16 +131,22 @@ class Prober:
         self._interval = INTERVAL
         self._due = now
 
-    def next(self, now: float, wanted: float, estimate: float, maximum: float, calm: bool) -> Probe | None:
-        """The probe to send now, or None."""
+    def next(
+        self, now: float, wanted: float, estimate: float, maximum: float, calm: bool, spare: float = 0.0
+    ) -> Probe | None:
+        """The probe to send now, or None. `spare` is what of the estimate is not used (bit/s)."""
         if self.outstanding is not None:
             if now < self.outstanding.deadline + TIMEOUT:
                 return None
             self._fail(now)
         need = min(NEED * wanted, maximum)
         if estimate >= need or estimate >= 0.98 * maximum:
+            self._rest()
             return None
-        if not calm or (now < self._due and not self._chain):
+        if not calm:
+            self._rest()
+            return None
+        if now < self._due and not self.chained:
             return None
         rate = SCALE * estimate
         if self._scales:
@@ -134,11 +154,13 @@ class Prober:
         elif self._before:
             rate = max(AIM * self._before, rate)
             self._before = 0.0
-        self._chain = False
+        self.chained = False
         rate = min(rate, REACH * need, maximum)
         size = self._stretch * rate * DURATION / 8
         self._stretch = 1.0
         packets = max(PACKETS if rate >= SLOW else PACKETS_SLOW, -int(-size // PACKET_BYTES))
+        room = max(SHARE * spare, 1.0)
+        self._pause = min(8 * packets * PACKET_BYTES / room, INTERVAL_MAX)
         patience = max(PATIENCE, 2.0 * packets * PACKET_BYTES * 8 / rate)
         self._id += 1
         self._clear()
@@ -184,12 +206,15 @@ class Prober:
         if self._received < RECEIVED * (1.0 - loss) * self._resolved:
             self._fail(now)
             return 0.0
+        self.saturated = False
         rate = self._measure(probe)
         self.outstanding = None
         if rate >= CONFIRMED * probe.bitrate:
             self.confirmed += 1
-            self._chain = True
             self._interval = INTERVAL
+            self.chained = rate > PROGRESS * self._estimate
+            if not self.chained:
+                self._due = now + max(self._interval, self._pause)
         else:
             self._miss(now)
             if rate > PROGRESS * self._estimate:
@@ -208,7 +233,12 @@ class Prober:
         if taken <= 0.0005:
             return offered  # all at once: the line is faster than the probe
         arrived = received / taken
-        return USABLE * arrived if arrived < SATURATED * offered else min(arrived, offered)
+        self.saturated = arrived < SATURATED * offered
+        return USABLE * arrived if self.saturated else min(arrived, offered)
+
+    def _rest(self) -> None:
+        self.chained = False
+        self._stretch = 1.0
 
     def _fail(self, now: float) -> None:
         self.outstanding = None
@@ -216,7 +246,7 @@ class Prober:
 
     def _miss(self, now: float) -> None:
         self.failed += 1
-        self._chain = False
+        self.chained = False
         self._scales.clear()
-        self._due = now + self._interval
+        self._due = now + max(self._interval, self._pause)
         self._interval = min(self._interval * INTERVAL_GROWTH, INTERVAL_MAX)

@@ -3,8 +3,8 @@
 Increase is multiplicative (8 % a second) while the capacity is unknown and additive (about a packet a
 response time) near the capacity of the last decrease. Decrease goes to 0.85 of what arrives. It differs from
 the draft where the draft is slow or rash: a long queue is drained with a lower rate for a moment, instead of
-the seconds that 15 % below capacity takes; an alarm without a queue worth the name lowers by one step only;
-and growth needs evidence, so a rate that nobody uses stays where it is.
+the seconds that 15 % below capacity takes; an alarm without a queue worth the name is jitter, and only ends
+growth; and growth needs evidence, so a rate that nobody uses stays where it is.
 """
 
 from math import sqrt
@@ -23,8 +23,8 @@ BUSY = 0.75
 QUEUE_MS = 40.0
 """A queueing delay that is no jitter. When little is sent, only `DRAIN_MS` is not: there are key frames."""
 PASSES = 1.05
-"""An alarm without a queue never lowers below this many times what arrives: jitter is no congestion."""
-DRAIN_MS = 120.0
+"""While little of the estimate is used, an alarm never lowers below this many times what arrives."""
+DRAIN_MS = 75.0
 DRAINED_MS = 40.0
 DRAIN_FACTOR = 0.6
 DRAIN_LIMIT = 3.0
@@ -41,6 +41,7 @@ class RateControl:
         "_drain_until",
         "_updated",
         "estimate",
+        "limited_at",
         "maximum",
         "minimum",
         "target",
@@ -51,6 +52,8 @@ class RateControl:
         self.maximum = maximum
         self.estimate = self.target = min(max(start, minimum), maximum)
         """`target` is what the line is believed to carry; `estimate` is less while a queue is drained."""
+        self.limited_at = float("-inf")
+        """when it was last seen that the line cannot do more, and not only that it does as much"""
         self._capacity = 0.0
         self._deviation = 0.4
         self._decreased = -1e9
@@ -77,9 +80,11 @@ class RateControl:
         elif state == NORMAL:
             self._increase(delivered, round_trip, elapsed)
 
-    def raise_to(self, rate: float) -> None:
-        """A probe has shown that so much gets through."""
+    def raise_to(self, rate: float, limited: bool, now: float) -> None:
+        """A probe has shown that so much gets through; `limited` when more does not."""
         rate = min(rate, self.maximum)
+        if limited:
+            self.limited_at = now
         if rate > self.target:
             self.target = rate
             if self._capacity and rate > self._upper():
@@ -108,8 +113,10 @@ class RateControl:
     def _decrease(
         self, delivered: float, latest: float, queue: float, behind: float, round_trip: float, now: float
     ) -> None:
-        deep = behind >= DRAIN_MS
-        full = delivered > 0 and (deep or (queue >= QUEUE_MS and delivered > BUSY * self.target))
+        deep = behind >= DRAIN_MS and queue >= QUEUE_MS
+        if not deep and queue < QUEUE_MS:
+            return
+        full = delivered > 0 and (deep or delivered > BUSY * self.target)
         wait = min(max(round_trip, 0.1), 0.25)
         if now - self._decreased < wait and not (full and delivered < 0.5 * self.target):
             return
@@ -118,6 +125,7 @@ class RateControl:
         arrives = min(delivered, latest) if behind >= WINDOW_MS else max(delivered, latest)
         lowered = BETA * arrives
         if full:
+            self.limited_at = now
             self._learn(arrives)
         else:
             lowered = max(lowered, BETA * self.target, PASSES * min(delivered, latest))

@@ -14,7 +14,7 @@ class Down(SimpleNamespace):
 
 
 def down(name: str, *, is_audio: bool = False) -> Down:
-    layers = [SimpleNamespace(rid=rid) for rid in ("q", "h", "f")]
+    layers = [SimpleNamespace(rid=rid, peak=0.0) for rid in ("q", "h", "f")]
     rates, sizes = (150e3, 500e3, 1700e3), tuple((320 << at, 180 << at) for at in range(3))
     supply = Supply((False,) * 3, (True,) * 3, rates, sizes)
     source = SimpleNamespace(peer="ann", name=name, layers=layers, look=lambda now: supply)
@@ -37,3 +37,30 @@ def test_sound_alone_needs_no_probes() -> None:
     chosen = allocation({1: down("mic", is_audio=True)})
     chosen.run(1.0)
     assert chosen.wanted == 0.0
+
+
+def test_an_outage_changes_no_layer() -> None:
+    """Nothing tells what the line carries; a layer changed for it is a key frame now and one after."""
+    chosen = allocation({1: down("camera")})
+    chosen.has_feedback = True
+    estimator = chosen.sender.estimator
+    estimator.feedbacks, estimator.estimate, chosen._first_at = 1, 3e6, -10.0
+    chosen.run(1.0)
+    assert chosen.budget(1.0) == 3e6
+    estimator.estimate, estimator._unsilenced = 0.4e6, 3e6
+    assert chosen.budget(2.0) == 3e6 and not chosen.changed(2.0)
+    estimator._unsilenced, estimator._unsure_until = 0.0, 3.0
+    assert chosen.budget(2.9) == 3e6, "nor before the first probe is back"
+    assert chosen.budget(3.0) == 0.4e6 and chosen.changed(3.0)
+
+
+def test_while_probes_follow_each_other_nothing_goes_up() -> None:
+    chosen = allocation({1: down("camera")})
+    chosen.has_feedback = True
+    estimator = chosen.sender.estimator
+    estimator.feedbacks, estimator.estimate, chosen._first_at = 1, 0.5e6, -10.0
+    chosen.run(1.0)
+    estimator.estimate, estimator._prober.chained = 1e6, True
+    assert not chosen.changed(1.1)
+    estimator.estimate, estimator._prober.chained = 2.5e6, False
+    assert chosen.changed(1.2)

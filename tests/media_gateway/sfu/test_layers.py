@@ -132,6 +132,94 @@ def test_a_nack_finds_the_packet_in_the_layer_it_came_from() -> None:
     assert len(world.raw(down)) == len(sent) + 2, "not the same again at once"
 
 
+def full_line(world: World, down: DownTrack, rate: float = 400_000.0) -> None:
+    """Let the line carry so much and not more."""
+    down.sender.estimator.estimate = rate
+    down.sender.estimator._rate.limited_at = world.now
+    down.sender.follow(world.now)
+
+
+def test_what_waits_in_a_queue_on_the_way_is_not_sent_again() -> None:
+    world = World()
+    down = world.subscriber()
+    down.aim(world.source.layer(""))
+    world.frame(key=True, packets=3)
+    world.pass_time()
+    number = world.got(down)[1].sequence
+    estimator = down.sender.estimator
+    estimator.report(0.0, 0.3, world.now)
+    for after, resends in ((0.0, 1), (0.1, 1), (0.2, 1), (0.3, 2)):
+        down.resend([number], world.now + after)
+        assert down.resends == resends
+
+
+def test_resends_leave_room_for_what_is_new() -> None:
+    """However much a subscriber asks for again: its pictures wait for that no longer than a burst takes."""
+    world = World()
+    down = world.subscriber()
+    down.aim(world.source.layer(""))
+    for _ in range(10):
+        world.frame(key=True, packets=10, size=1000)
+        world.pass_time()
+    full_line(world, down)
+    numbers = [packet.sequence for packet in world.got(down)]
+    for _ in range(20):
+        down.resend(numbers, world.now)
+        world.now += 0.03
+    assert 5 < down.resends < 60 and down.missed > 100
+    assert down.sender.credit > -2 * down.sender.burst
+
+
+def test_going_down_leaves_what_waited_and_what_was_lost() -> None:
+    world = World(rids=("q", "f"))
+    down = world.subscriber()
+    down.aim(world.source.layer("f"))
+    world.frame("f", key=True)
+    world.frame("q", key=True)
+    world.pass_time()
+    full_line(world, down)
+    before = world.got(down)[-1].sequence
+    world.frame("f", packets=30, size=1000)
+    world.pass_time(0.001)
+    assert down.sender.queued_bytes > 10_000
+    down.aim(world.source.layer("q"))
+    world.frame("q", key=True)
+    world.pass_time(0.001)
+    assert down.layer is world.source.layer("q") and down.sender.queued_bytes < 1_000
+    while down.sender.drain(world.now):
+        world.now += 0.005
+    packets = world.got(down)
+    for earlier, later in itertools.pairwise(packets):
+        assert later.sequence == (earlier.sequence + 1) & 0xFFFF, "no hole to ask for"
+    down.resend([before, packets[-2].sequence], world.now + 1)
+    assert down.resends == 0, "from before the key frame nothing is sent again"
+    down.resend([packets[-1].sequence], world.now + 1)
+    assert down.resends == 1
+
+
+def test_after_an_outage_of_the_line_pictures_go_on_with_a_key_frame() -> None:
+    world = World()
+    down = world.subscriber()
+    layer = world.source.layer("")
+    down.aim(layer)
+    world.frame(key=True, packets=2)
+    world.frame(packets=2)
+    world.pass_time(2.0)
+    asked, layer.last_request = layer.uplink.asked, 0.0  # type: ignore[union-attr]
+    down.refresh(world.now)
+    assert layer.uplink.asked == asked + 1  # type: ignore[union-attr]
+    lost = [packet.sequence for packet in world.got(down)]
+    down.resend(lost, world.now)
+    assert down.resends == 0, "the key frame will replace them"
+    world.frame(packets=2)
+    world.frame(key=True, packets=2)
+    world.pass_time()
+    packets = unbroken(world, down)
+    assert len(packets) == 8 and down.switches == 0
+    down.resend([packet.sequence for packet in packets], world.now)
+    assert down.resends == 2, "only what came with the key frame"
+
+
 def test_a_slow_line_is_paced_and_an_overflow_ends_at_a_key_frame() -> None:
     world = World()
     down = world.subscriber()

@@ -71,6 +71,18 @@ def test_a_pause_of_a_still_picture_is_no_outage() -> None:
     assert receiver.due(3.02) == [11, 12]
 
 
+def test_after_an_outage_repetitions_of_it_are_dropped() -> None:
+    """Browsers try out a line that is back with what they sent while it was not there."""
+    receiver = StreamReceiver(90000)
+    receiver.receive(10, 0, 1.0)
+    assert receiver.receive(11, 0, 3.0, recovered=True) is None
+    assert receiver.receive(12, 0, 3.0, recovered=True) is None
+    assert receiver.receive(60, 0, 3.01) is not None
+    assert receiver.due(3.03) == [] and receiver.abandoned == 49
+    assert receiver.abandoned_to & 0xFFFF == 59
+    assert receiver.receive(61, 0, 3.04, recovered=True) is not None, "the end of a burst may come so"
+
+
 def test_more_than_anybody_would_resend_is_not_asked_for() -> None:
     receiver = StreamReceiver(90000)
     receiver.receive(10, 0, 1.0)

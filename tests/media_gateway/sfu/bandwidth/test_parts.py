@@ -58,6 +58,31 @@ def test_threshold_follows_noise_but_no_events() -> None:
     assert detector.threshold == before
 
 
+def after_a_rise(rises: list[float], doubtful: bool = True) -> list[str]:
+    """States while the delay rises by so much (ms) from one feedback to the next, after two quiet seconds."""
+    detector = DelayDetector()
+    detector.doubtful = doubtful
+    states = []
+    delay, now = 50.0, 0.0
+    for rise in [0.0] * 33 + rises:
+        for _ in range(3):
+            now += 20.0
+            detector.times.append(now)
+            detector.delays.append(delay + rise)
+        delay += rise
+        states.append(detector.update(3, delay, delay, delay))
+    return states[33:]
+
+
+def test_one_step_of_the_delay_is_a_longer_way_and_a_second_one_a_queue() -> None:
+    assert OVERUSE not in after_a_rise([85.0] + [0.0] * 30)
+    assert OVERUSE in after_a_rise([85.0] * 4)[:4], "what goes on to rise does so without a doubt"
+    assert OVERUSE in after_a_rise([85.0, *[0.0] * 5, *[20.0] * 8]), (
+        "nor does a step hide what comes after it"
+    )
+    assert OVERUSE in after_a_rise([30.0] * 5, doubtful=False)[:3], "a line that was full is so again"
+
+
 # the delivered rate
 
 
@@ -147,11 +172,17 @@ def test_goes_under_what_arrives_and_drains_a_long_queue() -> None:
     assert rate.estimate == rate.target
 
 
-def test_an_alarm_without_a_queue_is_one_step() -> None:
+def test_an_alarm_without_a_queue_is_jitter() -> None:
     rate = control(2e6)
-    rate.update(OVERUSE, 0.2e6, 0.2e6, 10, 10, 0.05, 1.0)
+    rate.update(OVERUSE, 1.9e6, 1.9e6, 30, 30, 0.05, 1.0)
+    assert rate.estimate == 2e6
+
+
+def test_while_little_is_used_an_alarm_is_one_step() -> None:
+    rate = control(2e6)
+    rate.update(OVERUSE, 0.2e6, 0.2e6, 60, 60, 0.05, 1.0)
     assert rate.estimate == pytest.approx(1.7e6)
-    rate.update(OVERUSE, 0.2e6, 0.2e6, 10, 10, 0.05, 1.05)
+    rate.update(OVERUSE, 0.2e6, 0.2e6, 60, 60, 0.05, 1.05)
     assert rate.estimate == pytest.approx(1.7e6), "once in a while only"
 
 
@@ -193,7 +224,7 @@ def answer(prober: Prober, probe: Probe, capacity: float, lose: int = 0) -> floa
 
 
 def ask(prober: Prober, now: float, estimate: float = 1e6, wanted: float = 10e6) -> Probe | None:
-    return prober.next(now, wanted, estimate, 20e6, True)
+    return prober.next(now, wanted, estimate, 20e6, True, spare=20e6)
 
 
 def test_start_goes_up_in_big_steps_while_confirmed() -> None:
@@ -209,7 +240,7 @@ def test_start_goes_up_in_big_steps_while_confirmed() -> None:
 
 def test_stops_when_not_confirmed_and_waits_longer_each_time() -> None:
     prober, now, waits = Prober(0.0), 0.0, []
-    for _ in range(8):
+    for _ in range(80):
         began = now
         while (probe := ask(prober, now)) is None:
             now += 0.1
@@ -219,6 +250,18 @@ def test_stops_when_not_confirmed_and_waits_longer_each_time() -> None:
     assert waits[0] == 0
     assert waits[1] == pytest.approx(INTERVAL, abs=0.2)
     assert waits[-1] == pytest.approx(4.0, abs=0.2)
+
+
+def test_probes_take_half_of_the_room_at_most() -> None:
+    for spare, least in ((20e6, INTERVAL), (100e3, 1.1), (20e3, 4.0), (0.0, 4.0)):
+        prober = Prober(0.0)
+        probe = prober.next(0.0, 10e6, 1e6, 20e6, True, spare)
+        assert probe is not None
+        answer(prober, probe, 1.05e6)
+        times = [t / 10 for t in range(10, 60) if t]
+        again = next(t for t in times if prober.next(t, 10e6, 1e6, 20e6, True, spare) is not None) - 1.0
+        assert least - 0.11 <= again <= 4.1
+        assert spare <= 0.1e6 or again < 0.8
 
 
 def test_shows_the_capacity_when_saturated() -> None:
