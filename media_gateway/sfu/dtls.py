@@ -12,12 +12,13 @@ from collections.abc import Callable
 from OpenSSL import SSL
 
 from .identity import DIGESTS, Identity, certificate_digest
+from .sieve import Sieve
 from .srtp import PROFILES, Profile, session_keys
 
 MAX_DATAGRAM = 1200
 MAX_RECORD = 16384
 RECORD_HEADER = 13
-HANDSHAKE_RECORD = 22
+HANDSHAKE_RECORD, APPLICATION_RECORD = 22, 23
 RESEND_GAP = 0.03
 """Seconds within which a repeated client flight is taken for reordering, not loss."""
 IMPATIENCE = (0.1, 0.2, 0.4)
@@ -43,13 +44,9 @@ class DtlsAssociation:
         *,
         server: bool = True,
     ) -> None:
-        self._ssl: SSL.Connection | None = SSL.Connection(identity.context)
+        self._context = identity.context
         self._server = server
-        if server:
-            self._ssl.set_accept_state()
-        else:
-            self._ssl.set_connect_state()
-        self._ssl.set_ciphertext_mtu(MAX_DATAGRAM)
+        self._begin()
         self._send = send
         self._on_keys = on_keys
         self._on_closed = on_closed
@@ -64,6 +61,17 @@ class DtlsAssociation:
         self.handshaken = False
         self.connected = False
         self.resends = 0
+
+    def _begin(self) -> None:
+        """A handshake of which nothing has happened yet."""
+        ssl = SSL.Connection(self._context)
+        if self._server:
+            ssl.set_accept_state()
+        else:
+            ssl.set_connect_state()
+        ssl.set_ciphertext_mtu(MAX_DATAGRAM)
+        self._ssl: SSL.Connection | None = ssl
+        self._sieve = Sieve(server=self._server)
 
     @property
     def closed(self) -> bool:
@@ -93,6 +101,10 @@ class DtlsAssociation:
             return
         if not self._started:
             self._started = time.monotonic()
+        if not self.handshaken or datagram[0] != APPLICATION_RECORD:
+            datagram = self._sieve.pass_on(datagram)
+            if not datagram:
+                return
         try:
             ssl.bio_write(datagram)
             if self.handshaken:
@@ -110,6 +122,12 @@ class DtlsAssociation:
             self._close("closed by peer")
             return
         except SSL.Error as error:
+            if self._server and not self._last_flight:
+                # Not the peer's hello, or one that a better one may follow: nothing was answered yet. An
+                # alert would end the handshake of the true peer.
+                self._begin()
+                self._arm()
+                return
             self._flush()  # the alert
             self._close(f"failed: {error}")
             return
@@ -188,6 +206,7 @@ class DtlsAssociation:
         if not flight:
             return False
         self._last_flight = flight
+        self._sieve.answered = True
         self._transmit()
         return True
 
@@ -233,9 +252,11 @@ class DtlsAssociation:
         if self._ssl is None or self.handshaken:
             return
         wait: float | None = self._ssl.DTLSv1_get_timeout()
+        if wait is None and self._server and not self._last_flight:
+            wait = self._started + HANDSHAKE_TIMEOUT - time.monotonic()
+        elif wait is not None and self._impatience < len(IMPATIENCE):
+            wait = min(wait, self._last_sent + IMPATIENCE[self._impatience] - time.monotonic())
         if wait is not None:
-            if self._impatience < len(IMPATIENCE):
-                wait = min(wait, self._last_sent + IMPATIENCE[self._impatience] - time.monotonic())
             self._timer = asyncio.get_running_loop().call_later(max(wait, 0.01), self._timeout)
 
     def _timeout(self) -> None:
