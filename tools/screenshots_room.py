@@ -16,6 +16,7 @@ from tests.e2e.room import wait_phase
 from tests.e2e.school import School
 from tests.services.browser import chromium_path
 from tools.screenshots_camera import LIN, SARA, TOM, WANG, Look, write_camera
+from tools.screenshots_signals import take_live, take_signals
 
 if TYPE_CHECKING:
     from tools.screenshots import Camera
@@ -161,6 +162,7 @@ def _meet(camera: Camera, school: School, cast: Cast) -> None:
     guest.locator("#ctl-mic").click()
     _phone(camera, school, cast, lin, wang)
     _record(camera, lin, sara, wang, guest)
+    take_live(camera, school, lin.context.browser, cast.zone)
     _end(camera, lin, sara, wang)
 
 
@@ -241,6 +243,7 @@ def _record(camera: Camera, lin: Page, sara: Page, wang: Page, guest: Page) -> N
     lin.wait_for_timeout(4000)
     _both(camera, lin, "room-sharing")
     _both(camera, sara, "room-sharing-own")
+    take_signals(camera, lin, sara, wang)
     sara.locator("#ctl-share").click()
     lin.locator("article.tile[data-source=screen]").wait_for(state="detached")
     for name, control in (("room-more", "#ctl-more"), ("room-leave", "#ctl-leave")):

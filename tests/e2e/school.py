@@ -183,4 +183,4 @@ ADMIN = (
 CHANGING = (Shown("minutes-conflict", "minutes-edit", steps=collide, status=409),)
 PAGES = (*ENTRANCE, *PORTAL, *ADMIN, *CHANGING)
 # Those looked at in the other theme and the other language too.
-MAIN = ("dashboard", "meeting", "booking", "minutes", "prejoin")
+MAIN = ("dashboard", "meeting", "booking", "minutes", "streams", "prejoin")

@@ -18,7 +18,7 @@ from django.utils import timezone
 from accounts.models import User
 from meetings.invitations import mailfolder
 from meetings.invitations.links import personal_link
-from meetings.live.models import Session
+from meetings.live.models import MediaIncident, Session
 from meetings.minutes.models import Minutes
 from meetings.permissions.actor import Actor
 from meetings.recordings.models import Recording
@@ -164,3 +164,20 @@ def build() -> dict[str, dict[str, str]]:
 
 def show() -> None:
     print(json.dumps(build()))
+
+
+def incidents() -> None:
+    """Media that stopped on its way, in the session that runs: one case over, one that goes on."""
+    session = Session.objects.filter(ended_at=None).latest("opened_at")
+    first, second = session.participants.filter(state="in").order_by("pk")[:2]
+    long_ago = timezone.now() - dt.timedelta(minutes=4)
+    for publisher, subscriber, source, hop, actions, healed in (
+        (first, second, "camera", "downlink", ["keyframe", "resubscribe"], True),
+        (second, None, "mic", "uplink", ["reconnect"], False),
+    ):
+        MediaIncident.objects.create(
+            session=session, publisher=publisher, subscriber=subscriber, source=source, hop=hop,
+            actions=actions, began_at=long_ago, node=session.node,
+            ended_at=long_ago + dt.timedelta(seconds=9) if healed else None,
+            end_reason="healed" if healed else "",
+        )  # fmt: skip
