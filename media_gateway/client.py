@@ -16,7 +16,7 @@ from django.dispatch import receiver
 
 from media_gateway.models import MediaNode
 from media_gateway.signals import node_down, node_up
-from portal.threads import in_thread
+from portal.threads import in_thread, on_loop
 
 log = logging.getLogger("plenum.gateway")
 
@@ -47,12 +47,16 @@ CHANNEL_SECONDS = 1.0
 _recent: dict[str, tuple[float, str]] = {}
 
 
+def look_up(node_name: str) -> None:
+    """Ask the database how the worker is reached, for the `recent` requests that follow at once."""
+    _recent[node_name] = (time.monotonic(), _channel_of(node_name))
+
+
 async def _recent_channel_of(node_name: str) -> str:
-    now = time.monotonic()
     asked_at, channel = _recent.get(node_name, (0.0, ""))
-    if not channel or now - asked_at > CHANNEL_SECONDS:
-        channel = await in_thread(_channel_of, node_name)
-        _recent[node_name] = (now, channel)
+    if not channel or time.monotonic() - asked_at > CHANNEL_SECONDS:
+        await in_thread(look_up, node_name)
+        channel = _recent.get(node_name, (0.0, ""))[1]
     return channel
 
 
@@ -153,5 +157,5 @@ def tell(
     if not channel:
         return False
     layer = get_channel_layer()
-    async_to_sync(layer.send)(channel, {**_message(op, room, peer, data), "reply": "", "timeout": 10.0})
+    on_loop(layer.send, channel, {**_message(op, room, peer, data), "reply": "", "timeout": 10.0})
     return True

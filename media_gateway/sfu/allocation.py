@@ -56,7 +56,9 @@ class Allocation:
     def show(self, view: View, now: float) -> None:
         """The subscriber shows these from now on, and nothing else."""
         self.view = view
-        self.run(now)
+        # Before that a picture would begin on its way to nowhere, and its key frame be lost.
+        if self.sender.transport.ready:
+            self.run(now)
 
     def budget(self, now: float) -> float:
         """bit/s that may be sent."""

@@ -5,7 +5,7 @@ import time
 from typing import TYPE_CHECKING
 
 from . import rtcp
-from .burst import OwnHeader, Picture, Run, padding, retransmission
+from .burst import OwnHeader, Picture, Run, header_size, padding, retransmission, runs
 from .layer import Layer
 from .rtp import sequence_delta, timestamp_delta
 from .source import Source
@@ -138,16 +138,34 @@ class DownTrack:
         if layer is self.target:
             return
         self._forget_target()
+        self.source.want(layer)
+        if self.layer is None and self._catch_up(layer, now):
+            return
         self.target = layer
         layer.waiting.append(self)
-        self.source.want(layer)
         layer.request_keyframe(now)
         if self.layer is None and not layer.flowing(now):
             # It may take a while to come: show something until then.
             stand_in = next((other for other in self.source.layers if other.flowing(now)), None)
-            if stand_in is not None:
+            if stand_in is not None and not self._catch_up(stand_in, now):
                 stand_in.waiting.append(self)
                 stand_in.request_keyframe(now)
+
+    def _catch_up(self, layer: Layer, now: float) -> bool:
+        """Begin with a key frame that came just now, out of the cache, instead of waiting for the next."""
+        records = layer.since_keyframe(now)
+        if not records:
+            return False
+        index, timestamp, _, picture = records[0]
+        if self.last_timestamp is not None and timestamp_delta(timestamp, self.last_timestamp) <= 0:
+            return False  # it was sent that far already
+        layer.send(now)
+        self.enter(layer, index, timestamp, picture, now)
+        self._base_packets -= len(records)
+        self._base_octets -= sum(len(record[2]) - header_size(record[2]) for record in records)
+        for run in runs(records):
+            self.source.socket.fan_out(run, (self,), now)
+        return True
 
     def _forget_target(self) -> None:
         self.target = None

@@ -33,6 +33,10 @@ HEADER_BITS = 288.0
 """What a packet has besides its payload on the wire: RTP with our extensions, and the tag of SRTP."""
 PEAK_KEPT = 0.95
 """Share of the highest bit rate that is remembered each second."""
+CATCH_UP = 0.5
+"""Seconds since a key frame within which a newcomer gets it and all that followed, in place of a new one."""
+FRESH = 0.25
+"""Seconds since a key frame within which none is asked for in advance."""
 FLOWING_WITHIN = 1.0
 """Seconds since the last packet within which a layer counts as being sent."""
 
@@ -75,10 +79,10 @@ class Layer:
         """when it began to come again after a break"""
         self.left = False
         self.last_picture: tuple[int, int, int, int] | None = None
+        self.key_index, self.key_timestamp, self.key_at = 0, -1, float("-inf")
+        """where the last key frame begins, and when that came"""
         self.gated = source.codec.starts_keyframe is not None
         self.withheld = 0
-        self.key_index = 0
-        """where the last key frame begins"""
         self.last_request = 0.0
         self.request_wait = KEYFRAME_INTERVAL
         self.request_due = False
@@ -205,11 +209,12 @@ class Layer:
         payload: bytes | memoryview,
         now: float,
     ) -> None:
+        if timestamp != self.key_timestamp and index > self.key_index:
+            self.key_index, self.key_timestamp, self.key_at = index, timestamp, now
         if self.codec.keyframe_size is not None:
             size = self.codec.keyframe_size(payload)
             if size is not None:
                 self.width, self.height = size
-        self.key_index = max(self.key_index, index)
         if not self.waiting and not self.request_due:
             return
         self.request_due = False
@@ -254,6 +259,25 @@ class Layer:
         self.withdrawn = withdrawn
 
     # -- key frames ------------------------------------------------------------
+
+    def since_keyframe(self, now: float) -> list[Record]:
+        """The last key frame and all packets since, if it came just now and they are all here; else []."""
+        if (
+            now - self.key_at > CATCH_UP
+            or self.gated
+            or self.withheld
+            or self.withdrawn
+            or self.source.blocked
+        ):
+            return []
+        found = [self.cache.get(index, now) for index in range(self.key_index, self.next_index)]
+        records = [record for record in found if record is not None]
+        return records if len(records) == len(found) else []
+
+    def freshen(self, now: float) -> None:
+        """Somebody will receive it in a moment: have a key frame by then."""
+        if now - self.key_at > FRESH:
+            self.request_keyframe(now)
 
     def request_keyframe(self, now: float) -> None:
         """Ask the publisher for a key frame now, or as soon as the last request is old enough."""

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from . import arguments
+from .codecs import SOURCES
 from .errors import GatewayError
 from .peer import Peer, Services
 from .play import PlayConnection
@@ -83,8 +84,12 @@ class Operations:
         if room is None:
             room = self.rooms[room_id] = Room(room_id, self.services, self.instance)
         topics = arguments.topics(data)
+        pause = arguments.sources(data, "pause") if "pause" in data else None
         added = room.add_peer(peer_id, generation, name, allowed, time.monotonic())
         added.topics = topics
+        if pause is not None:
+            room.pause(added, SOURCES.keys() - pause, False)
+            room.pause(added, pause, True)
         version, text = added.subscribe.current_offer()
         return {"subscribe": {"version": version, "sdp": text}}
 

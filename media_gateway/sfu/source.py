@@ -175,6 +175,12 @@ class Source:
             layer.send(now)
             down.enter(layer, layer.next_index, layer.last_timestamp, None, now)
 
+    def freshen(self, now: float) -> None:
+        """Somebody will begin to receive it in a moment. Encoders make key frames of all layers at once."""
+        flowing = [layer for layer in self.layers if layer.flowing(now)]
+        if flowing:
+            flowing[-1].freshen(now)
+
     def detach(self, down: "DownTrack") -> None:
         down.leave()
         self.downs.pop(down, None)

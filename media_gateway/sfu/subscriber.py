@@ -29,6 +29,8 @@ OFFER_REPEAT = 10.0
 MAX_LINES = 120
 CLOCK_GAP = 0.1
 """Seconds between two answers to a browser's clock, at least; one that asks without end gets no more."""
+FRESHENED = 12
+"""Pictures of a newcomer that key frames are asked for before they can be sent."""
 PROBE_EVERY = 0.2
 """Seconds between two looks at whether to try for more."""
 
@@ -218,8 +220,20 @@ class SubscribeConnection:
             codec = codec.plain if codec.plain is not None and down.plain else codec
             accepted = section.receives and codec.payload_type in section.formats
             self._set_accepted(down, accepted)
+        if not self.transport.ready:
+            self._freshen()
         if self.dirty:
             self._changed()
+
+    def _freshen(self) -> None:
+        """Have key frames by the time the connection stands: they take about as long to come."""
+        now = self.endpoint.now
+        shown = [
+            down for down in self.downs.values()
+            if down.attached and not down.is_audio and self.allocation.shows(down)
+        ]  # fmt: skip
+        for down in shown[:FRESHENED]:
+            down.source.freshen(now)
 
     def _attach(self, down: DownTrack) -> None:
         down.source.attach(down, self.endpoint.now)

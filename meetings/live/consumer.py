@@ -5,12 +5,14 @@ The consumer holds nothing that cannot be rebuilt: every request asks the servic
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from typing import Any
 
 from media_gateway.control.consumer import peer_group, room_group
 from meetings.live import handlers, media, media_flow, media_handlers
 from meetings.live.connection import Handler, RoomConnection
+from meetings.live.errors import RoomError
 from meetings.live.events import session_group
 from meetings.live.guards import present
 from meetings.live.models import Participant
@@ -65,25 +67,42 @@ class RoomConsumer(RoomConnection):
         self.public_id = participant.public_id
         self.actor = replace(self.actor, participant=participant)
 
-    async def enter_room(self) -> dict[str, Any]:
-        """RoomState, read after one hears what happens in the room: in this order nothing falls between."""
+    async def enter_room(
+        self, plan: media.Plan | None = None
+    ) -> tuple[dict[str, Any], dict[str, Any] | None]:
+        """RoomState, read after one hears what happens in the room: in this order nothing falls between.
+
+        Beside it what the browser connects its media with, by `plan`; None without, or if that failed.
+        """
         assert self.door is not None and self.actor.participant is not None
         self.room_id = str(self.actor.participant.session.room_id)
-        await self.channel_layer.group_discard(self.door.watch_group, self.channel_name)
-        for group in (
+        groups = (
             session_group(self.room_id),
             room_group(self.room_id),
             peer_group(self.room_id, self.public_id),
-        ):
-            await self.channel_layer.group_add(group, self.channel_name)
-        participant, state = await in_thread(_state_for, self.actor)
+        )
+        await asyncio.gather(
+            self.channel_layer.group_discard(self.door.watch_group, self.channel_name),
+            *(self.channel_layer.group_add(group, self.channel_name) for group in groups),
+        )
+        (participant, state), connected = await asyncio.gather(
+            in_thread(_state_for, self.actor), self._media_of(plan)
+        )
         self.speak_for(participant)
         self.place = "room"
-        self.known = {self.public_id}
+        self.known = {person["id"] for person in state["participants"]}
         self.room_bucket = room_bucket(self.room_id)
         self.generation = participant.generation
         self.capabilities = frozenset(state["you"]["capabilities"])
-        return state
+        return state, connected
+
+    async def _media_of(self, plan: media.Plan | None) -> dict[str, Any] | None:
+        if plan is None:
+            return None
+        try:
+            return await media_handlers.open_media(self, plan)
+        except RoomError:
+            return None  # who asks by `media.connect` is told why
 
     # --- from the portal ------------------------------------------------------------------------------
     async def room_event(self, message: dict[str, Any]) -> None:
@@ -92,6 +111,11 @@ class RoomConsumer(RoomConnection):
             return
         if message["event"] == "participant.left" and message["data"]["id"] == self.public_id:
             return  # a farewell of its own comes
+        if (
+            message["event"] == "participant.joined"
+            and message["data"]["participant"]["id"] == self.public_id
+        ):
+            return  # the answer to `join` says so
         await self.event(message["event"], message["data"])
         if message["event"] == "you.updated":
             could_admit = Capability.LOBBY_ADMIT in self.capabilities
@@ -106,7 +130,8 @@ class RoomConsumer(RoomConnection):
 
     async def room_admitted(self, message: dict[str, Any]) -> None:
         if self.place == "lobby":
-            await self.event("lobby.admitted", {"state": await self.enter_room()})
+            state, _ = await self.enter_room()
+            await self.event("lobby.admitted", {"state": state})
 
     async def room_refused(self, message: dict[str, Any]) -> None:
         await self._farewell("lobby.refused", {}, 4403)

@@ -9,13 +9,13 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from asgiref.sync import async_to_sync
 from channels.exceptions import ChannelFull
 from channels.layers import get_channel_layer
 from django.db import transaction
 
 from meetings.live.models import Participant, Session
 from meetings.permissions.capabilities import Capability
+from portal.threads import on_loop
 
 log = logging.getLogger("plenum.live")
 
@@ -30,16 +30,20 @@ def watch_group(meeting_id: int) -> str:
     return f"watch.{meeting_id}"
 
 
-def _send(channel: str, message: dict[str, Any]) -> None:
+async def _deliver(channel: str, message: dict[str, Any]) -> None:
     try:
-        async_to_sync(get_channel_layer().send)(channel, message)
+        await get_channel_layer().send(channel, message)
     except ChannelFull:
         # A browser that takes nothing any more; its socket closes of silence, and its return brings it all.
         log.warning("channel %s is full: %s dropped", channel, message["type"])
 
 
+def _send(channel: str, message: dict[str, Any]) -> None:
+    on_loop(_deliver, channel, message)
+
+
 def _group_send(group: str, message: dict[str, Any]) -> None:
-    async_to_sync(get_channel_layer().group_send)(group, message)
+    on_loop(get_channel_layer().group_send, group, message)
 
 
 def _on_commit(function: Any, *args: Any) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.db import transaction
 from django.utils.translation import gettext as _
 
 from meetings.chat import services as chat
 from meetings.chat.payloads import history_json, message_json
-from meetings.live import protocol, services
+from meetings.live import media, protocol, services
 from meetings.live.connection import Handler, Reply
 from meetings.live.door import visitor_now
 from meetings.live.errors import RoomError
@@ -18,16 +19,28 @@ from meetings.live.models import Participant, Session
 from meetings.live.payloads import now_iso, participant_json, recording_json
 from meetings.permissions.actor import Actor
 from meetings.scheduling.models import Meeting
-from portal.threads import in_thread
+from portal.threads import Left, in_background, in_thread
 
 MAX_BODY = 4000
 
 
 def _join(
-    scope: Any, meeting: Meeting, wish: services.JoinRequest, channel: str
-) -> tuple[Participant, Actor]:
+    scope: Any, meeting: Meeting, wish: services.JoinRequest, channel: str, with_media: bool
+) -> tuple[Participant, Actor, media.Plan | None]:
     visitor = visitor_now(scope, meeting)
-    return services.join_session(visitor, wish, channel=channel), visitor.actor
+    with transaction.atomic():
+        participant = services.join_session(visitor, wish, channel=channel)
+        is_in = participant.state == Participant.State.IN
+        plan = _media_plan(participant) if with_media and is_in else None
+    return participant, visitor.actor, plan
+
+
+def _media_plan(participant: Participant) -> media.Plan | None:
+    try:
+        with transaction.atomic():
+            return media.plan_for(participant)
+    except RoomError:
+        return None  # no reason not to come in: the browser asks again, and is told why
 
 
 async def join(consumer: Any, data: dict[str, Any]) -> Reply:
@@ -41,11 +54,21 @@ async def join(consumer: Any, data: dict[str, Any]) -> Reply:
         camera=protocol.flag(data, "camera", False),
         screen=protocol.flag(data, "screen") if data.get("screen") is not None else None,
     )
+    with_media = protocol.flag(data, "media", False)
     meeting = consumer.door.visitor.meeting
-    participant, consumer.actor = await in_thread(_join, consumer.scope, meeting, wish, consumer.channel_name)
-    consumer.speak_for(participant)
-    if participant.state == Participant.State.IN:
-        return Reply({"status": "in", "state": await consumer.enter_room()})
+    news = Left()
+    try:
+        participant, consumer.actor, plan = await news.after(
+            _join, consumer.scope, meeting, wish, consumer.channel_name, with_media
+        )
+        consumer.speak_for(participant)
+        if participant.state == Participant.State.IN:
+            state, connected = await consumer.enter_room(plan)
+            told = {"status": "in", "state": state}
+            return Reply({**told, "media": connected} if with_media else told)
+    finally:
+        # Who comes in is answered first: what others do with the news takes time from this one's picture.
+        in_background(news.do())
     consumer.place = "lobby"
     return Reply(
         {"status": "lobby", "participant": participant_json(participant), "resume": participant.resume_key}

@@ -111,6 +111,17 @@ def tell_permit(participant: Participant) -> None:
 
 
 @dataclass(frozen=True)
+class Target:
+    """Where somebody's media is, and what they may send there."""
+
+    node: str
+    room: str
+    peer: str
+    generation: int
+    publish: list[str]
+
+
+@dataclass(frozen=True)
 class Plan:
     """What is needed to connect one participant's media: where, as which generation, with which rights."""
 
@@ -125,18 +136,31 @@ class Plan:
             "generation": self.generation,
             "name": self.participant.name,
             **rights(role),
+            "pause": silent_sources(self.participant),
         }
 
     @property
-    def pause(self) -> dict[str, Any]:
-        return {"sources": silent_sources(self.participant), "paused": True}
+    def target(self) -> Target:
+        participant = self.participant
+        return Target(
+            self.seat.node,
+            str(participant.session.room_id),
+            participant.public_id,
+            self.generation,
+            publish_sources(participant.role),
+        )
 
 
 def plan_connection(*, actor: Actor) -> Plan:
     """Place the room if need be and begin a new generation of the actor's media. Raises RoomError."""
-    participant = present(actor)
+    return plan_for(present(actor))
+
+
+def plan_for(participant: Participant) -> Plan:
+    """The same for a participant who was just read or written, and is in the room. Raises RoomError."""
     seat = spread.seat_participant(participant, by_channel=participant.channel)
     participant.refresh_from_db(fields=["generation", "mic", "camera", "screen", "role", "node"])
+    client.look_up(seat.node)
     return Plan(participant, seat, participant.generation)
 
 
@@ -146,21 +170,15 @@ def announce_placed(session_id: int) -> None:
     media_placed.send_robust(sender=Session, session=session)
 
 
-@dataclass(frozen=True)
-class Target:
-    node: str
-    room: str
-    peer: str
-    generation: int
-    publish: list[str]
-
-
 def target_of(*, actor: Actor) -> Target:
     """Where the actor's media is. Raises RoomError."""
     participant = present(actor)
     session = participant.session
+    node = participant.node or session.node
+    if node:
+        client.look_up(node)
     return Target(
-        participant.node or session.node,
+        node,
         str(session.room_id),
         participant.public_id,
         participant.generation,

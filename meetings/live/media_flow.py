@@ -85,6 +85,7 @@ async def view(consumer: Any, data: dict[str, Any]) -> Reply:
             room=target.room,
             peer=target.peer,
             data={"generation": generation, "tracks": tracks},
+            recent=True,
         )
     except GatewayError as error:
         consumer.route = None

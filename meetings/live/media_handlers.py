@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Callable
 from typing import Any
@@ -15,11 +14,9 @@ from meetings.live import media, placement, protocol, spread
 from meetings.live.connection import Handler, Reply
 from meetings.live.errors import RoomError, crowded, full, unavailable
 from meetings.permissions.decide import Decision, Refused
-from portal.threads import in_thread
+from portal.threads import in_background, in_thread
 
 log = logging.getLogger("plenum.live")
-# asyncio keeps only weak references to tasks.
-_background: set[asyncio.Future[None]] = set()
 
 
 def as_room_error(error: GatewayError) -> RoomError:
@@ -42,37 +39,35 @@ def stale() -> RoomError:
 
 
 async def connect(consumer: Any, data: dict[str, Any]) -> Reply:
-    plan: media.Plan = await in_thread(media.plan_connection, actor=consumer.actor)
-    seat, room, peer = plan.seat, str(plan.participant.session.room_id), plan.participant.public_id
+    return Reply(await open_media(consumer, await in_thread(media.plan_connection, actor=consumer.actor)))
+
+
+async def open_media(consumer: Any, plan: media.Plan) -> dict[str, Any]:
+    """Have the worker take the peer; what the browser connects with. Raises RoomError."""
+    seat, room, peer = plan.seat, plan.target.room, plan.target.peer
     consumer.generation, consumer.route, consumer.offer_version = plan.generation, None, 0
     try:
-        reply = await client.request(seat.node, "peer.add", room=room, peer=peer, data=plan.add)
-        if plan.pause["sources"]:
-            await client.request(seat.node, "peer.pause", room=room, peer=peer, data=plan.pause)
+        reply = await client.request(seat.node, "peer.add", room=room, peer=peer, data=plan.add, recent=True)
     except GatewayError as error:
         log.warning("media of %s at %s: %s", peer, seat.node, error)
         if seat.moved:
             await in_thread(placement.unplace_session, plan.participant.session_id, seat)
         raise full() if seat.moved and error.code == "overloaded" else as_room_error(error) from error
+    consumer.route = plan.target
     if seat.moved:
         await in_thread(media.announce_placed, plan.participant.session_id)
     if seat.others:
         _join_workers(room, plan.participant.session.node, seat)
-    return Reply(
-        {
-            "generation": plan.generation,
-            "ice_servers": media.ice_servers(plan.participant),
-            "subscribe": reply.get("subscribe"),
-        }
-    )
+    return {
+        "generation": plan.generation,
+        "ice_servers": media.ice_servers(plan.participant),
+        "subscribe": reply.get("subscribe"),
+    }
 
 
 def _join_workers(room: str, own: str, seat: spread.Seat) -> None:
     """Beside the answer to the browser, which can connect meanwhile."""
-    job = in_thread(spread.join_workers, room, own or seat.node, seat.node, seat.others)
-    task = asyncio.ensure_future(job)
-    _background.add(task)
-    task.add_done_callback(_background.discard)
+    in_background(in_thread(spread.join_workers, room, own or seat.node, seat.node, seat.others))
 
 
 async def ask_worker(
@@ -89,12 +84,19 @@ async def ask_worker(
     if refused:
         rule = media.NEEDS[sorted(refused)[0]]
         raise Refused(Decision(False, rule, _("Your role does not allow this.")))
+    return await _ask(consumer, target, op, data)
+
+
+async def _ask(consumer: Any, target: media.Target, op: str, data: dict[str, Any]) -> dict[str, Any]:
     try:
-        return await client.request(target.node, op, room=target.room, peer=target.peer, data=data)
+        return await client.request(
+            target.node, op, room=target.room, peer=target.peer, data=data, recent=True
+        )
     except GatewayError as error:
         if error.code == "not_found":
             # The worker knows nothing of this peer: only a new beginning helps.
             await consumer.event("media.reset", {"reason": "unknown_peer"})
+        consumer.route = None
         raise as_room_error(error) from error
 
 
@@ -111,7 +113,16 @@ async def publish(consumer: Any, data: dict[str, Any]) -> Reply:
 async def answer(consumer: Any, data: dict[str, Any]) -> Reply:
     generation = protocol.number(data, "generation")
     reply = {"generation": generation, "version": protocol.number(data, "version"), "sdp": protocol.sdp(data)}
-    await ask_worker(consumer, "peer.answer", generation, reply, set())
+    route: media.Target | None = consumer.route
+    if (
+        route is not None
+        and consumer.place == "room"
+        and generation == route.generation == consumer.generation
+    ):
+        # What one receives asks for no right, so no database is asked on the way to the first picture.
+        await _ask(consumer, route, "peer.answer", reply)
+    else:
+        await ask_worker(consumer, "peer.answer", generation, reply, set())
     return Reply()
 
 

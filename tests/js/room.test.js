@@ -60,6 +60,24 @@ test("joining says name and devices, enters the room and keeps the place", async
   assert.deepEqual(new ResumeStore("abc", kept).value, { resume: "secret", name: "Tom B." });
 });
 
+test("joining asks for the media in the same breath, and hands on what came", async () => {
+  /** @type {any[]} */
+  const entered = [];
+  room.on("in", ({ media }) => entered.push(media));
+  const media = { generation: 1, ice_servers: [], subscribe: null };
+  const asked = room.join({ mic: true, camera: false }, { media: true });
+  assert.equal(FakeSocket.last.sent[0].data.media, true);
+  FakeSocket.last.answer("join", { ok: true, data: { status: "in", state: roomState(), media } });
+  await asked;
+  assert.deepEqual(entered, [media]);
+  // Coming back does not ask: what flows is kept.
+  FakeSocket.last.drop(1006);
+  time.tick(0);
+  FakeSocket.last.accept();
+  FakeSocket.last.say(WELCOME);
+  assert.equal("media" in FakeSocket.last.sent[0].data, false);
+});
+
 test("a lost connection comes back as the same person, with what is on now", async () => {
   await joined();
   room.wishAgain({ mic: false });

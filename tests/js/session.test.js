@@ -74,6 +74,46 @@ afterEach(() => {
   console.info = info;
 });
 
+test("what joining brought along is used, and the server's offer answered before anything is published", async () => {
+  const room = new FakeRoom();
+  const local = Object.assign(new Emitter(), { tracks: { mic: null, camera: null, screen: null, screen_audio: null } });
+  const session = new MediaSession(/** @type {any} */ (room), /** @type {any} */ (local), { policy: { delay: () => 0 } });
+  session.prepare();
+  const { publish, subscribe } = FakePeerConnection.pair;
+  room.generation = 7;
+  let answered = false;
+  session.start({ generation: 7, ice_servers: [], subscribe: { version: 1, sdp: OFFER } }).then(() => {
+    answered = true;
+  });
+  assert.equal(session.generation, 7);
+  await settle();
+  assert.deepEqual(room.asked, ["answer", "publish"]);
+  assert.equal(answered, true);
+  assert.deepEqual(Object.values(FakePeerConnection.pair), [publish, subscribe], "the connections that were prepared");
+  publish.become("connected");
+  subscribe.become("connected");
+  assert.equal(session.state, "connected");
+  // Back after the signalling was away, the media stands: it is kept, not made anew.
+  session.start();
+  await settle();
+  assert.ok(!room.asked.includes("connect"));
+  session.stop();
+});
+
+test("an answer that is never acknowledged keeps nobody from publishing", async () => {
+  const room = new FakeRoom();
+  room.mediaAnswer = () => {
+    room.asked.push("answer");
+    return new Promise(() => {});
+  };
+  const local = Object.assign(new Emitter(), { tracks: { mic: null, camera: null, screen: null, screen_audio: null } });
+  const session = new MediaSession(/** @type {any} */ (room), /** @type {any} */ (local), { policy: { delay: () => 0 } });
+  session.start({ generation: 1, ice_servers: [], subscribe: { version: 1, sdp: OFFER } });
+  await settle();
+  assert.deepEqual(room.asked, ["answer", "publish"]);
+  session.stop();
+});
+
 test("a path that breaks is looked for anew at once, on both connections, and nothing else is lost", async () => {
   const { room, session, publish, subscribe } = await connected();
   publish.become("disconnected");

@@ -239,3 +239,23 @@ test("the list of paused pictures is the whole one", () => {
   assert.deepEqual(state.paused, { "cy camera": true });
   assert.deepEqual(reduce(state, { type: "generation" }).paused, {});
 });
+
+test("while it is held a store changes and tells nobody; then it tells once", async () => {
+  const store = new Store((/** @type {number} */ state, /** @type {number} */ change) => state + change, 0);
+  /** @type {number[]} */
+  const told = [];
+  store.subscribe((state) => told.push(state));
+  let release = () => {};
+  store.hold(new Promise((done) => (release = () => done(undefined))));
+  store.dispatch(1);
+  store.dispatch(2);
+  await Promise.resolve();
+  assert.equal(store.state, 3);
+  assert.deepEqual(told, []);
+  release();
+  await new Promise((done) => setTimeout(done));
+  assert.deepEqual(told, [3]);
+  store.dispatch(4);
+  await Promise.resolve();
+  assert.deepEqual(told, [3, 7], "and at once from then on");
+});

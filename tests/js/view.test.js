@@ -59,6 +59,16 @@ test("at most four a second, the last one always, what comes back to the same no
   assert.equal(sent.length, length + 1);
 });
 
+test("nothing is told before the page was laid out: till then everything counts as shown", () => {
+  const { made, sent } = views();
+  made.renew(1);
+  time.tick(5000);
+  assert.deepEqual(sent, []);
+  assert.deepEqual(made.current, []);
+  made.show([]);
+  assert.deepEqual(sent.map(({ tracks }) => tracks), [[]]);
+});
+
 test("nothing is told before a generation, everything anew in each", () => {
   const { made, sent } = views();
   made.show([shown("bo")]);
@@ -80,6 +90,7 @@ test("what did not get through is told again; of an older server nothing more is
   const { made, sent } = views(async () => {
     if (code) throw new ProtocolError({ code });
   });
+  made.show([]);
   made.renew(1);
   await settle();
   code = "";

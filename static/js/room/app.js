@@ -52,7 +52,7 @@ export class App {
     const { mic, camera } = listenOnly ? { mic: false, camera: false } : this.ownFlags;
     this.store.dispatch({ type: "phase", phase: "joining" });
     try {
-      await this.room.join({ name, mic, camera }, { takeover });
+      await this.room.join({ name, mic, camera }, { takeover, media: true });
     } catch (error) {
       this.store.dispatch({ type: "phase", phase: "prejoin" });
       throw error;

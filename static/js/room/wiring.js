@@ -23,6 +23,14 @@ import { wireMedia } from "./wiring-media.js";
 /** @type {Record<Ending, Phase>} */
 const PHASES = { left: "left", protocol: "failed", refused: "refused", not_found: "failed", moved: "moved", ended: "ended" };
 
+/** How long the page may wait with drawing the room for the first answer of the media, in milliseconds. */
+const DRAW_LIMIT = 150;
+
+/** @param {number} ms @returns {Promise<void>} */
+function pause(ms) {
+  return new Promise((done) => setTimeout(done, ms));
+}
+
 /** @param {Parts} parts */
 export function wire(parts) {
   wireRoom(parts);
@@ -46,11 +54,13 @@ function wireRoom({ app, news, wake, prejoin }) {
     if (type === "you.muted") app.obeyMute(data.source);
     if (type === "lobby.refused" || type === "you.removed" || type === "session.ended") room.giveUp();
   });
-  room.on("in", (state) => {
+  room.on("in", ({ state, media: ready }) => {
     const isReturn = store.state.phase === "in";
     performance.mark("joined");
+    const answered = Promise.resolve().then(() => media.start(ready));
+    // The server's offer is answered before the page is drawn anew, which takes longer than answering.
+    if (ready) store.hold(Promise.race([answered, pause(DRAW_LIMIT)]));
     store.dispatch({ type: "in", state, now: Date.now() });
-    media.start();
     app.resync();
     wake.want(true);
     if (!isReturn) news.entered(store.state);

@@ -22,7 +22,10 @@ def down(name: str, *, is_audio: bool = False) -> Down:
 
 
 def allocation(downs: dict[int, Any]) -> Allocation:
-    sender: Any = SimpleNamespace(estimator=BandwidthEstimator(0.0), packets=0)
+    transport = SimpleNamespace(ready=True)
+    sender: Any = SimpleNamespace(
+        estimator=BandwidthEstimator(0.0), packets=0, stale=False, transport=transport
+    )
     return Allocation(sender, downs, lambda tracks: None)
 
 
@@ -64,3 +67,14 @@ def test_while_probes_follow_each_other_nothing_goes_up() -> None:
     assert not chosen.changed(1.1)
     estimator.estimate, estimator._prober.chained = 2.5e6, False
     assert chosen.changed(1.2)
+
+
+def test_what_is_shown_before_there_is_a_connection_waits_for_it() -> None:
+    picture = down("camera")
+    chosen = allocation({1: picture})
+    chosen.sender.transport.ready = False  # type: ignore[misc]
+    chosen.show({("ann", "camera"): (320, 180, 0)}, 1.0)
+    assert picture.aimed is None
+    chosen.sender.transport.ready = True  # type: ignore[misc]
+    chosen.run(1.1)
+    assert picture.aimed is picture.source.layers[0]

@@ -6,6 +6,7 @@ import itertools
 import pytest
 
 from media_gateway.sfu import rtcp, rtp, twcc
+from media_gateway.sfu.layer import CATCH_UP
 from tests.media_gateway.sfu.support import Harness, RawPeer, Sender, until
 
 
@@ -72,7 +73,7 @@ async def test_video_begins_with_a_key_frame_that_was_asked_for(harness: Harness
         sender.frame(False, tag)
     await until(lambda: rtcp_of(asked, rtcp.KeyFrameRequest))
     sender.frame(True, 50)
-    await asyncio.sleep(0.1)
+    await asyncio.sleep(CATCH_UP + 0.1)
     viewer = await harness.join("bob")
     await until(lambda: len(rtcp_of(asked, rtcp.KeyFrameRequest)) >= 2)
     for tag in range(5):
@@ -82,6 +83,29 @@ async def test_video_begins_with_a_key_frame_that_was_asked_for(harness: Harness
     key = sender.frame(True, 200)
     await until(lambda: viewer.got("ann camera") == [key])
     assert rtcp_of(asked, rtcp.KeyFrameRequest)[-1].media == sender.track.ssrc
+
+
+async def test_a_key_frame_is_asked_for_with_the_answer_and_kept_for_the_newcomer(harness: Harness) -> None:
+    _, sender = await camera(harness)
+    asked: list[bytes] = []
+    sender.client.on_rtcp = asked.append
+    sender.frame(True, 1)
+    await asyncio.sleep(CATCH_UP + 0.1)
+    sender.frame(False, 2)
+    await asyncio.sleep(0.05)
+    layer = harness.gateway._rooms["room"].peers["ann"].sources["camera"].layers[0]
+    bob = RawPeer(harness, "bob")
+    harness.peers["bob"] = bob
+    reply = await bob.call("peer.add", generation=1, name="bob", publish=[])
+    before = layer.keyframe_requests
+    joining = asyncio.ensure_future(bob.take_offer(reply["subscribe"]))
+    await until(lambda: rtcp_of(asked, rtcp.KeyFrameRequest))
+    assert layer.keyframe_requests == before + 1
+    sent = [sender.frame(True, 3), sender.frame(False, 4)]
+    await joining
+    await until(lambda: len(bob.got("ann camera")) >= 2)
+    assert bob.got("ann camera") == sent
+    bob.close()
 
 
 async def test_key_frame_requests_are_at_least_half_a_second_apart(harness: Harness) -> None:

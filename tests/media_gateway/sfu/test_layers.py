@@ -1,12 +1,13 @@
 """Subscribers change layers, pause and lose packets, and see one unbroken stream."""
 
 import itertools
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from media_gateway.sfu import rtp
+from media_gateway.sfu import downtrack, rtp
 from media_gateway.sfu.allocation import Allocation
 from media_gateway.sfu.downtrack import DownTrack
 from media_gateway.sfu.recorder_feed import RecorderFeed
@@ -45,6 +46,84 @@ def test_a_subscriber_begins_with_a_key_frame_of_its_layer() -> None:
     world.pass_time()
     assert len(unbroken(world, down)) == 5 and down.layer is world.source.layer("h")
     assert (world.source.layer("h").width, world.source.layer("h").height) == (1280, 720)
+
+
+@pytest.fixture
+def clocked(monkeypatch: pytest.MonkeyPatch) -> World:
+    """A world whose clock is everybody's."""
+    world = World(rids=RIDS)
+    monkeypatch.setattr(downtrack, "time", SimpleNamespace(monotonic=lambda: world.now))
+    return world
+
+
+def test_a_newcomer_begins_with_the_key_frame_of_a_moment_ago(clocked: World) -> None:
+    world, layer = clocked, clocked.source.layer("h")
+    first = world.subscriber()
+    first.aim(layer)
+    world.frame("h", key=True, packets=3)
+    world.pass_time()
+    world.frame("h", packets=2)  # still to be sent to the first one
+    asked = layer.uplink.asked  # type: ignore[union-attr]
+    second = world.subscriber()
+    second.aim(layer)
+    assert len(world.got(second)) == 5 and layer.uplink.asked == asked  # type: ignore[union-attr]
+    world.pass_time()
+    world.frame("h")
+    world.pass_time()
+    assert len(unbroken(world, first)) == len(unbroken(world, second)) == 6
+    assert first.counts() == second.counts()
+    numbers = [packet.sequence for packet in world.got(second)]
+    world.raw(second).clear()
+    second.resend(numbers[:1], world.now)
+    assert len(world.raw(second)) == 1, "what came out of the cache can be asked for again"
+
+
+@pytest.mark.parametrize("why", ["old", "hole", "seen", "blocked"])
+def test_a_key_frame_that_cannot_be_used_is_asked_for_anew(clocked: World, why: str) -> None:
+    world, layer = clocked, clocked.source.layer("h")
+    down = world.subscriber()
+    if why == "seen":
+        down.aim(layer)
+    world.frame("h", key=True)
+    world.frame("h")
+    world.pass_time(0.6 if why == "old" else 0.02)
+    if why == "hole":
+        layer.cache.packets[layer.key_index + 1 & layer.cache.mask] = None
+    if why == "blocked":
+        world.source.set_blocked(paused=True)
+    if why == "seen":
+        down.aim(None)
+    world.raw(down).clear()
+    world.now += 0.5 if why == "seen" else 0
+    layer.key_at += 0.5 if why == "seen" else 0
+    layer.last_request = 0.0
+    asked = layer.uplink.asked  # type: ignore[union-attr]
+    down.aim(layer)
+    assert world.got(down) == [] and down in layer.waiting
+    assert layer.uplink.asked == asked + (why != "blocked")  # type: ignore[union-attr]
+
+
+def test_what_stands_in_begins_with_its_last_key_frame_too(clocked: World) -> None:
+    world = clocked
+    world.frame("q", key=True)
+    down = world.subscriber()
+    down.aim(world.source.layer("f"))
+    assert len(world.got(down)) == 1
+    assert down.layer is world.source.layer("q") and down.target is world.source.layer("f")
+
+
+def test_a_key_frame_in_advance_is_not_asked_for_twice(clocked: World) -> None:
+    world, layer = clocked, clocked.source.layer("h")
+    world.source.freshen(world.now)
+    assert layer.uplink.asked == 0, "nothing comes yet"  # type: ignore[union-attr]
+    world.frame("h", key=True)
+    world.source.freshen(world.now)
+    assert layer.uplink.asked == 0, "there is one"  # type: ignore[union-attr]
+    world.pass_time(0.4)
+    world.frame("h")
+    world.source.freshen(world.now)
+    world.source.freshen(world.now + 0.1)
+    assert layer.uplink.asked == 1  # type: ignore[union-attr]
 
 
 def test_a_switch_waits_for_the_key_frame_and_leaves_no_trace() -> None:

@@ -45,10 +45,9 @@ async def test_connecting_places_the_room_and_adds_the_peer(cast: Cast, tab: Any
     assert (added["room"], added["peer"]) == (str(session.room_id), helen.me)
     publish = ["mic", "camera", "screen", "screen_audio"]
     topics = ["cursor", "stroke", "reaction"]
-    assert added["data"] == {"generation": 1, "name": "Helen", "publish": publish, "topics": topics}
     # What is off stays off, whatever the browser sends.
-    off = {"sources": ["mic", "screen", "screen_audio"], "paused": True}
-    assert worker.ops("peer.pause")[0]["data"] == off
+    off = {"pause": ["mic", "screen", "screen_audio"]}
+    assert added["data"] == {"generation": 1, "name": "Helen", "publish": publish, "topics": topics, **off}
     assert (await helen.ask("media.connect"))["generation"] == 2
 
 

@@ -1,3 +1,4 @@
+import { PEER_CONFIGURATION } from "./configuration.js";
 import { Encodings } from "./encodings.js";
 import { firstEncodings, isPicture } from "./layers.js";
 import { preferCodec, takesLayers } from "./sdp.js";
@@ -46,7 +47,7 @@ export class Publisher {
     this.onError = onError;
     this.onLayersRefused = onLayersRefused;
     this.#isLayered = isLayered;
-    this.pc = new RTCPeerConnection({ bundlePolicy: "max-bundle" });
+    this.pc = new RTCPeerConnection(PEER_CONFIGURATION);
     this.pc.onconnectionstatechange = () => onState(this.pc.connectionState);
     this.#line("mic");
     this.#line("camera");

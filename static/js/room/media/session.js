@@ -13,7 +13,7 @@ import { Subscriber } from "./subscriber.js";
  * @import { Room } from "../protocol/room.js"
  * @import { LocalMedia } from "./local.js"
  * @import { Arrival } from "./subscriber.js"
- * @import { SubscribeOffer, Source } from "../types.js"
+ * @import { MediaConnected, SubscribeOffer, Source } from "../types.js"
  * @typedef {"idle" | "connecting" | "connected" | "reconnecting" | "unavailable"} MediaState
  * @typedef {{publisher: Publisher, subscriber: Subscriber}} Pair
  */
@@ -65,13 +65,20 @@ export class MediaSession extends Emitter {
     this.#freshPair();
   }
 
-  /** The person is in the room (again): connect. */
-  start() {
+  /**
+   * The person is in the room (again): connect.
+   * @param {MediaConnected | null} [ready] what joining brought along
+   * @returns {Promise<void>} when the first offer of the server was answered, if there is one
+   */
+  start(ready = null) {
     this.#wanted = true;
     this.#failures = 0;
     const isKept = ["connected", "disconnected"].includes(this.pair?.publisher.pc.connectionState ?? "");
-    if (this.pair && isKept) this.#resume(this.pair);
-    else this.#connect(this.generation === 0 ? "connecting" : "reconnecting");
+    if (this.pair && isKept && !ready) {
+      this.#resume(this.pair);
+      return Promise.resolve();
+    }
+    return this.#connect(this.generation === 0 ? "connecting" : "reconnecting", ready);
   }
 
   /** The signalling went away: what flows may go on, nothing new is tried until `start`. */
@@ -234,17 +241,20 @@ export class MediaSession extends Emitter {
     }
   }
 
-  /** @param {MediaState} state what is shown while it lasts */
-  async #connect(state) {
+  /**
+   * @param {MediaState} state what is shown while it lasts
+   * @param {MediaConnected | null} [ready] as the answer to `media.connect`, which is then not asked
+   */
+  async #connect(state, ready = null) {
     this.pause();
     const attempt = ++this.#attempt;
     const pair = this.#freshPair();
     this.#early = [];
     this.#setState(state);
     this.#timers.limit = setTimeout(() => this.#fail("no connection in time", true), CONNECT_LIMIT);
-    let reply;
+    let reply = ready;
     try {
-      reply = await this.room.mediaConnect();
+      reply ??= await this.room.mediaConnect();
     } catch (error) {
       if (attempt === this.#attempt) this.#onConnectError(error);
       return;
@@ -254,11 +264,12 @@ export class MediaSession extends Emitter {
     this.generation = reply.generation;
     this.emit("generation", reply.generation);
     pair.subscriber.configure(reply.ice_servers ?? []);
-    if (reply.subscribe) pair.subscriber.takeOffer(reply.subscribe);
-    for (const offer of this.#early.splice(0)) {
-      if (offer.generation === this.generation) pair.subscriber.takeOffer(offer);
-    }
-    await pair.publisher.connect(reply.generation, reply.ice_servers ?? []);
+    const offers = this.#early.splice(0).filter(({ generation }) => generation === this.generation);
+    if (reply.subscribe) offers.unshift(reply.subscribe);
+    // What the others send comes first: both connections at once would each take twice as long.
+    const [answered] = offers.map((offer) => pair.subscriber.takeOffer(offer));
+    await answered;
+    if (pair === this.#pair) pair.publisher.connect(reply.generation, reply.ice_servers ?? []);
   }
 
   /** @param {unknown} error */

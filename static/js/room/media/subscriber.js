@@ -1,3 +1,4 @@
+import { PEER_CONFIGURATION } from "./configuration.js";
 import { linesOf } from "./sdp.js";
 
 /**
@@ -28,7 +29,7 @@ export class Subscriber {
     this.answer = answer;
     this.onArrivals = onArrivals;
     this.onError = onError;
-    this.pc = new RTCPeerConnection({ bundlePolicy: "max-bundle" });
+    this.pc = new RTCPeerConnection(PEER_CONFIGURATION);
     this.pc.onconnectionstatechange = () => onState(this.pc.connectionState);
   }
 
@@ -37,23 +38,26 @@ export class Subscriber {
     if (iceServers.length > 0) this.pc.setConfiguration({ ...this.pc.getConfiguration(), iceServers });
   }
 
-  /** @param {SubscribeOffer} offer @returns {Promise<void>} when it was answered; failures go to `onError` */
+  /** @param {SubscribeOffer} offer @returns {Promise<void>} when the answer is on its way; failures go to `onError` */
   takeOffer(offer) {
-    this.#queue = this.#queue
-      .then(() => this.#takeOffer(offer))
-      .catch((error) => {
-        if (this.pc.signalingState !== "closed") this.onError(error);
-      });
-    return this.#queue;
+    return new Promise((onAnswer) => {
+      this.#queue = this.#queue
+        .then(() => this.#takeOffer(offer, onAnswer))
+        .catch((error) => {
+          if (this.pc.signalingState !== "closed") this.onError(error);
+        })
+        .finally(onAnswer);
+    });
   }
 
-  /** @param {SubscribeOffer} offer */
-  async #takeOffer({ version, sdp }) {
+  /** @param {SubscribeOffer} offer @param {() => void} onAnswer */
+  async #takeOffer({ version, sdp }, onAnswer) {
     if (version <= this.version || this.pc.signalingState === "closed") return;
     this.version = version;
     await this.pc.setRemoteDescription({ type: "offer", sdp });
     await this.pc.setLocalDescription(await this.pc.createAnswer());
     const answered = this.answer({ version, sdp: this.pc.localDescription?.sdp ?? "" });
+    onAnswer();
     this.#readLines(sdp);
     await answered;
   }

@@ -14,8 +14,8 @@ const RETRY = 1_000;
 const SLACK = 0.1;
 
 export class Views {
-  /** @type {Shown[]} */
-  #wanted = [];
+  /** Null until the page was laid out: everything counts as shown till then. @type {Shown[] | null} */
+  #wanted = null;
   /** What the server knows; null in a new generation. @type {Shown[] | null} */
   #sent = null;
   #generation = 0;
@@ -62,12 +62,14 @@ export class Views {
   }
 
   #isDue() {
-    return this.#generation > 0 && !this.#isUnknown && (this.#sent === null || differs(this.#sent, this.#wanted));
+    const wanted = this.#wanted;
+    if (wanted === null || this.#generation === 0 || this.#isUnknown) return false;
+    return this.#sent === null || differs(this.#sent, wanted);
   }
 
   async #tell() {
     const generation = this.#generation;
-    const tracks = this.#wanted;
+    const tracks = this.#wanted ?? [];
     this.#sent = tracks;
     this.#sentAt = Date.now();
     try {

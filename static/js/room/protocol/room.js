@@ -10,7 +10,7 @@ import { isProtocolError } from "./codes.js";
  * @typedef {{name?: string, mic: boolean, camera: boolean}} JoinWish
  * @typedef {{
  *   event: {type: string, data: any},
- *   in: RoomState,
+ *   in: {state: RoomState, media: MediaConnected | null},
  *   lobby: {participant: Participant},
  *   status: ConnectionStatus,
  *   closed: {ending: import("./codes.js").Ending, code: number},
@@ -40,19 +40,21 @@ export class Room extends Emitter {
 
   /**
    * @param {JoinWish} wish
-   * @param {{takeover?: boolean}} [options] close the tab that holds this person's place
+   * @param {{takeover?: boolean, media?: boolean}} [options] `takeover`: close the tab that holds this person's place;
+   *   `media`: ask at once for what `media.connect` gives
    * @returns {Promise<"in" | "lobby">} rejects with ProtocolError: `already_joined`, `bad_name`, `removed`, …
    */
-  async join(wish, { takeover = false } = {}) {
+  async join(wish, { takeover = false, media = false } = {}) {
     /** @type {Record<string, unknown>} */
     const data = { mic: wish.mic, camera: wish.camera };
     if (wish.name) data.name = wish.name;
     if (this.resume.value) data.resume = this.resume.value.resume;
     if (takeover) data.takeover = true;
+    if (media) data.media = true;
     const reply = await this.connection.request("join", data);
     this.#wish = wish;
     if (reply.status === "in") {
-      this.#enter(reply.state);
+      this.#enter(reply.state, reply.media ?? null);
       return "in";
     }
     if (reply.resume) this.resume.keep({ resume: reply.resume, name: wish.name ?? "" });
@@ -87,7 +89,7 @@ export class Room extends Emitter {
   /** @param {{type: string, data: any}} event */
   #onEvent(event) {
     if (event.type === "welcome" && this.#wish) this.#comeBack(this.#wish);
-    if (event.type === "lobby.admitted") this.#enter(event.data.state);
+    if (event.type === "lobby.admitted") this.#enter(event.data.state, null);
     else this.emit("event", event);
   }
 
@@ -104,10 +106,10 @@ export class Room extends Emitter {
     }
   }
 
-  /** @param {RoomState} state */
-  #enter(state) {
+  /** @param {RoomState} state @param {MediaConnected | null} media */
+  #enter(state, media) {
     if (state.you.resume) this.resume.keep({ resume: state.you.resume, name: this.#wish?.name ?? "" });
-    this.emit("in", state);
+    this.emit("in", { state, media });
   }
 
   /** @param {Partial<Record<"mic" | "camera" | "screen" | "hand", boolean>>} change @returns {Promise<{participant: Participant}>} */

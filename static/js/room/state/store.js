@@ -8,6 +8,8 @@ export class Store {
   #listeners = new Set();
   #told;
   #scheduled = false;
+  /** @type {Promise<unknown> | null} */
+  #held = null;
 
   /**
    * @param {(state: S, action: A) => S} reduce returns the same object when nothing changed
@@ -26,7 +28,16 @@ export class Store {
     this.state = this.reduce(this.state, action);
     if (this.state === this.#told || this.#scheduled) return;
     this.#scheduled = true;
-    this.schedule(() => this.#tell());
+    if (this.#held) this.#held.finally(() => this.#tell());
+    else this.schedule(() => this.#tell());
+  }
+
+  /** Tells nobody until then: there is something more urgent to do. @param {Promise<unknown>} until must not reject */
+  hold(until) {
+    this.#held = until;
+    until.then(() => {
+      if (this.#held === until) this.#held = null;
+    });
   }
 
   /**

@@ -1,7 +1,8 @@
 /**
  * Which tiles are really in sight, and how large: hidden ones, scrolled-out ones and those of a hidden page are not.
  *
- * @typedef {{element: HTMLElement, width: number, height: number, isVisible: boolean}} Spot sizes in CSS pixels
+ * @typedef {{element: HTMLElement, width: number, height: number, isVisible: boolean, isKnown: boolean}} Spot sizes in CSS pixels;
+ *   `isKnown`: the browser has said whether it is in sight
  */
 
 /** A page that is hidden for a moment only, while one looks something up, keeps its pictures. */
@@ -29,7 +30,7 @@ export class Sight {
 
   /** @param {HTMLElement} element */
   add(element) {
-    this.#spots.set(element, { element, width: 0, height: 0, isVisible: false });
+    this.#spots.set(element, { element, width: 0, height: 0, isVisible: false, isKnown: false });
     this.sizes.observe(element);
     this.crossings.observe(element);
   }
@@ -44,6 +45,11 @@ export class Sight {
   /** @param {HTMLElement} element */
   isSeen(element) {
     return this.#spots.get(element)?.isVisible ?? false;
+  }
+
+  /** Whether `seen` is the truth: a tile that was just made is not seen yet, and will be in a moment. */
+  get isSettled() {
+    return this.#isAway || [...this.#spots.values()].every(({ isKnown }) => isKnown);
   }
 
   /** What is seen now; of a hidden page only a picture that floats above other windows. @returns {Spot[]} */
@@ -67,7 +73,7 @@ export class Sight {
   #onCrossings(entries) {
     for (const { target, isIntersecting } of entries) {
       const spot = this.#spots.get(target);
-      if (spot) spot.isVisible = isIntersecting;
+      if (spot) Object.assign(spot, { isVisible: isIntersecting, isKnown: true });
     }
     this.onChange();
   }

@@ -97,6 +97,7 @@ export class Tiles extends Emitter {
   }
 
   #tellShown() {
+    if (!this.sight.isSettled) return;
     const { state } = this.app;
     const shown = this.sight.seen.map(({ element, width, height }) => {
       const participant = element.dataset.participant ?? "";
