@@ -88,8 +88,8 @@ class Operations:
         added = room.add_peer(peer_id, generation, name, allowed, time.monotonic())
         added.topics = topics
         if pause is not None:
-            room.pause(added, SOURCES.keys() - pause, False)
-            room.pause(added, pause, True)
+            room.stage.pause(added, SOURCES.keys() - pause, False)
+            room.stage.pause(added, pause, True)
         version, text = added.subscribe.current_offer()
         return {"subscribe": {"version": version, "sdp": text}}
 

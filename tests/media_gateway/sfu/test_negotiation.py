@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from typing import Any
 
 import pytest
 from aiortc.sdp import SessionDescription
@@ -451,3 +452,26 @@ FIREFOX = (
     "a=rtpmap:120 VP8/90000\r\na=rtpmap:124 rtx/90000\r\na=rtpmap:121 VP9/90000\r\n"
     "a=rtpmap:125 rtx/90000\r\na=rtpmap:126 H264/90000\r\na=rtpmap:127 rtx/90000\r\n"
 )
+
+
+async def test_a_peer_is_added_with_what_is_paused() -> None:
+    """The list is whole: what an older generation had paused and is not in it goes on."""
+    async with Harness() as harness:
+        ann = await harness.join("ann")
+        await ann.publish("mic", "camera")
+        await ann.call("peer.pause", sources=["mic"], paused=True)
+        room = harness.gateway._rooms["room"]
+
+        async def paused(**data: Any) -> set[str]:
+            await ann.call("peer.add", name="ann", publish=["mic", "camera"], **data)
+            peer = room.peers["ann"]
+            blocked = {name for name, source in peer.sources.items() if source.paused}
+            assert blocked == peer.paused & set(peer.sources)
+            return peer.paused
+
+        assert await paused(generation=2, pause=["camera", "screen"]) == {"camera", "screen"}
+        assert await paused(generation=3) == {"camera", "screen"}
+        assert await paused(generation=4, pause=[]) == set()
+        with pytest.raises(GatewayError, match="pause must be"):
+            await ann.call("peer.add", generation=5, name="ann", publish=[], pause=["everything"])
+        assert room.peers["ann"].generation == 4
