@@ -193,6 +193,10 @@ class PlayConnection(SubscribeConnection):
                         self._drop(track)
         self.state_changed(state)
 
+    def rtcp_received(self, packet: bytes, now: float) -> None:
+        self.transport.media_heard(now)
+        super().rtcp_received(packet, now)
+
     def tick(self, now: float) -> None:
         for track in self.retired:
             self._drop(track)

@@ -206,10 +206,11 @@ class Transport:
         self.moves_after = now + MOVE_GAP
 
     def media_heard(self, now: float) -> None:
-        """Authentic media came lately from a peer to which nothing but reports is sent.
+        """Authentic media, or a player's report, came lately.
 
-        It counts like a check: GStreamer's libnice makes none once it is connected. Where media is sent to
-        the peer only checks count, for they alone say that it wants it (RFC 7675).
+        It counts like a check: GStreamer's libnice makes none once it is connected. Browsers to which media
+        is sent are held to their checks (RFC 7675); a player's reports can come from nobody else either, and
+        none of them counts twice.
         """
         if self.unconfirmed:
             return

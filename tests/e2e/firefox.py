@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import json
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 
-import av
-import numpy as np
-
 from tests.e2e.codes import BAR_BOTTOM, BAR_LEFT, BAR_RIGHT, BAR_TOP, Person, pitch_of
 from tests.e2e.room import wait_until
+from tests.e2e.sound import record
 from tests.services.firefox import FirefoxPage, firefox
 
 # Firefox takes no camera from a file. Its own fake devices are opened, so everything around them is as it is
@@ -109,48 +105,18 @@ def enter(page: FirefoxPage, url: str, name: str) -> None:
     wait_room(page, "in")
 
 
-_RECORD = """
-async ([participant, seconds]) => {
-  const element = document.querySelector(`audio[data-participant="${participant}"][data-source="mic"]`);
-  if (!element?.srcObject || element.paused) return null;
-  const recorder = new MediaRecorder(element.srcObject);
-  const parts = [];
-  recorder.ondataavailable = ({ data }) => parts.push(data);
-  const stopped = new Promise((resolve) => { recorder.onstop = resolve; });
-  recorder.start();
-  await new Promise((resolve) => setTimeout(resolve, seconds * 1000));
-  recorder.stop();
-  await stopped;
-  const bytes = new Uint8Array(await new Blob(parts).arrayBuffer());
-  let text = "";
-  for (let i = 0; i < bytes.length; i += 8192) text += String.fromCharCode(...bytes.subarray(i, i + 8192));
-  return btoa(text);
-}
-"""
-
-
 def hears_in(page: FirefoxPage, participant: str, person: Person, others: Iterable[Person]) -> None:
     """As `room.hears`. By a recorder, because Firefox starts no AudioContext where there is no sound card."""
     candidates = (person.pitch, *(other.pitch for other in others))
+    selector = f'audio[data-participant="{participant}"][data-source="mic"]'
+    track = f"[document.querySelector('{selector}')].find((it) => !it?.paused)?.srcObject?.getTracks()[0]"
 
     def heard() -> bool:
-        recorded = page.evaluate(_RECORD, [participant, 2.0])
+        recorded = record(page, track)
         if recorded is None:
             return False
-        strength = pitch_of(*samples_of(base64.b64decode(recorded)), candidates)
+        strength = pitch_of(*recorded, candidates)
         own = strength.pop(person.pitch)
         return own > 30 and all(own > other + 12 for other in strength.values())
 
     wait_until(heard, f"{participant} sounds at {person.pitch} Hz, and not at {candidates[1:]}")
-
-
-def samples_of(recorded: bytes) -> tuple[np.ndarray, int]:
-    """The samples (mono float) of a sound file, and their rate."""
-    with av.open(io.BytesIO(recorded)) as container:
-        resampler = av.AudioResampler(format="flt", layout="mono", rate=48_000)
-        parts = [
-            out.to_ndarray().ravel()
-            for frame in container.decode(audio=0)
-            for out in resampler.resample(frame)
-        ]
-    return np.concatenate(parts), 48_000

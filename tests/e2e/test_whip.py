@@ -13,7 +13,7 @@ from tests.e2e.codes import BLUE, RED, find_codes
 from tests.e2e.conftest import StartBrowser
 from tests.e2e.party import party
 from tests.e2e.room import frame_of, hears, participant_id, sees, wait_until
-from tests.e2e.whip import PageEncoder, gstreamer, has_gstreamer, make_token
+from tests.e2e.whip import PageEncoder, gstreamer, make_token
 from tests.services.stack import PortalStack
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(240)]
@@ -77,8 +77,6 @@ def test_a_browser_sends_restarts_and_deletes(portal: PortalStack, chromium: Sta
 
 
 def test_gstreamer_sends(portal: PortalStack, chromium: StartBrowser, tmp_path: Path) -> None:
-    if not has_gstreamer():
-        pytest.skip("the system's Python has no GStreamer with webrtcbin")
     booked, (host,) = party(portal, chromium, host=RED)
     key = make_token(portal, booked)
     log = tmp_path / "whip-client.log"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from playwright.sync_api import Page
@@ -14,6 +14,7 @@ from tests.e2e.party import Booked
 from tests.services.stack import PortalStack
 
 SYSTEM_PYTHON = "/usr/bin/python3"
+"""GStreamer's bindings belong to it; `make setup-test` installs them."""
 
 # What an encoder in a page does: one offer by POST, an ICE restart by PATCH, DELETE. Only HTTP, no WebSocket.
 _PUBLISH = """
@@ -129,25 +130,9 @@ class PageEncoder:
         return self.page.evaluate(_PAIR)  # type: ignore[no-any-return]
 
 
-def has_gstreamer() -> bool:
-    """Whether the system's Python can run `gst_whip.py` with all its elements (Debian: python3-gst-1.0,
-    gir1.2-gst-plugins-bad-1.0, gstreamer1.0-plugins-good, -bad, -nice)."""
-    check = (
-        "import gi; gi.require_version('GstWebRTC', '1.0'); from gi.repository import Gst, GstWebRTC;"
-        "Gst.init(None); wanted = ('webrtcbin', 'vp8enc', 'opusenc', 'nicesrc');"
-        "raise SystemExit(not all(map(Gst.ElementFactory.find, wanted)))"
-    )
-    try:
-        return subprocess.run([SYSTEM_PYTHON, "-c", check], capture_output=True, timeout=60).returncode == 0
-    except OSError:
-        return False
-
-
 @contextmanager
-def gstreamer(stack: PortalStack, key: dict[str, str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """GStreamer's webrtcbin sending a green picture and a 700 Hz tone."""
-    script = str(Path(__file__).with_name("gst_whip.py"))
-    command = [SYSTEM_PYTHON, script, f"{stack.url}/whip/{key['code']}", key["token"]]
+def _gstreamer(script: str, url: str, key: dict[str, str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    command = [SYSTEM_PYTHON, str(Path(__file__).with_name(script)), url, key["token"]]
     with log.open("wb") as output:
         process = subprocess.Popen(command, stdout=output, stderr=output)
         try:
@@ -156,3 +141,17 @@ def gstreamer(stack: PortalStack, key: dict[str, str], log: Path) -> Iterator[su
             if process.poll() is None:
                 process.kill()
                 process.wait(10)
+
+
+def gstreamer(
+    stack: PortalStack, key: dict[str, str], log: Path
+) -> AbstractContextManager[subprocess.Popen[bytes]]:
+    """GStreamer's webrtcbin sending a green picture and a 700 Hz tone."""
+    return _gstreamer("gst_whip.py", f"{stack.url}/whip/{key['code']}", key, log)
+
+
+def gstreamer_player(
+    stack: PortalStack, key: dict[str, str], log: Path
+) -> AbstractContextManager[subprocess.Popen[bytes]]:
+    """GStreamer's webrtcbin playing; `log` gets what it decodes (gst_whep.py)."""
+    return _gstreamer("gst_whep.py", f"{stack.url}/whep/{key['code']}", key, log)

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from media_gateway.sfu import rtp
+from media_gateway.sfu import rtcp, rtp, transport
 from media_gateway.sfu.client import MediaClient
 from media_gateway.sfu.client_sdp import ClientLines
 from media_gateway.sfu.codecs import OPUS, VP8
@@ -166,6 +166,21 @@ async def test_what_is_muted_is_not_played(harness: Harness, player: Player) -> 
         sender.frame(True, 6)
         await asyncio.sleep(0.02)
     assert len(player.payloads) == count
+
+
+async def test_reports_of_a_player_are_consent(
+    harness: Harness, player: Player, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some players make no checks once connected; they stay as long as they report, and go when they stop."""
+    monkeypatch.setattr(transport, "LOST_AFTER", 1.5)
+    harness.gateway.config.lost_after = 1.5
+    await player.play(harness)
+    player.client.pinging = False
+    for _ in range(30):
+        player.client.send_rtcp(rtcp.ReceiverReport(1).pack())
+        await asyncio.sleep(0.1)
+    assert not harness.named("peer.gone", "screen1")
+    await until(lambda: harness.named("peer.gone", "screen1"), 8)
 
 
 async def test_ice_restart_and_end(harness: Harness, player: Player) -> None:
