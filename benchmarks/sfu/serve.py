@@ -4,6 +4,7 @@ python -m benchmarks.sfu.serve gateway|objects|relay [options as JSON]
 """
 
 import dataclasses
+import gc
 import json
 import sys
 from typing import Any
@@ -21,6 +22,8 @@ async def gateway(emit: Event) -> Handler:
     known = {field.name for field in dataclasses.fields(GatewayConfig)}
     server = Gateway(GatewayConfig(**{key: value for key, value in options.items() if key in known}), emit)
     await server.start()
+    gc.collect()
+    gc.freeze()
 
     async def handle(request: dict[str, Any]) -> dict[str, Any]:
         if request["op"] == "counters":
