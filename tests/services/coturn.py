@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from portal.supervisor.parent import before_exec
+from tests.services.certificate import Certificate
 from tests.services.ports import free_tcp_port
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "deploy" / "turnserver.conf"
@@ -37,24 +38,30 @@ def program() -> str | None:
 
 
 @contextmanager
-def coturn(address: str) -> Iterator[Coturn]:
-    """A server on `address`, for TCP and UDP, that relays to `address` and to nothing else."""
+def coturn(address: str, certificate: Certificate | None = None) -> Iterator[Coturn]:
+    """A server on `address`, for TCP and UDP, that relays to `address` and to nothing else.
+
+    With a certificate its `url` is that for TLS.
+    """
     path = program()
     assert path, "no coturn was found: make setup-test installs it"
     folder = Path(tempfile.mkdtemp(prefix="plenum-coturn-"))
     port = free_tcp_port()
+    tls_port = free_tcp_port()
     changed = {
         "static-auth-secret": SECRET,
         "listening-port": str(port),
         "allowed-peer-ip": address,
-        "tls-listening-port": None,
-        "cert": None,
-        "pkey": None,
+        "tls-listening-port": str(tls_port) if certificate else None,
+        "cert": str(certificate.chain) if certificate else None,
+        "pkey": str(certificate.key) if certificate else None,
     }
     lines = [
-        f"listening-ip={address}", f"relay-ip={address}", "no-tls", "no-dtls", "log-file=stdout",
+        f"listening-ip={address}", f"relay-ip={address}", "no-dtls", "log-file=stdout",
         "allow-loopback-peers", f"pidfile={folder / 'pid'}", f"userdb={folder / 'db'}",
     ]  # fmt: skip
+    if certificate is None:
+        lines.append("no-tls")
     for line in EXAMPLE.read_text().splitlines():
         name = line.partition("=")[0]
         if name not in changed:
@@ -73,8 +80,9 @@ def coturn(address: str) -> Iterator[Coturn]:
             preexec_fn=before_exec(signal.SIGKILL),
         )
     try:
-        _wait(server, address, port, folder / "log")
-        yield Coturn(f"turn:{address}:{port}", SECRET, folder / "log")
+        _wait(server, address, tls_port if certificate else port, folder / "log")
+        url = f"turns:{address}:{tls_port}" if certificate else f"turn:{address}:{port}"
+        yield Coturn(url, SECRET, folder / "log")
     finally:
         server.terminate()
         server.wait(10)

@@ -17,6 +17,7 @@ from tests.media_gateway.sfu.test_chromium import BLUE, RED, Building, Tab, canv
 from tests.services import coturn as turn
 from tests.services import netns
 from tests.services.browser import chromium_path
+from tests.services.certificate import make_certificate
 
 pytestmark = [
     pytest.mark.browser,
@@ -39,10 +40,12 @@ def blocked(network: netns.Namespace, tmp_path: Path) -> Opener:
     """A browser inside, the gateway outside. `config` is what tabs give to RTCPeerConnection."""
 
     @asynccontextmanager
-    async def open_building(*, tcp: bool, config: dict[str, Any] | None = None) -> AsyncIterator[Building]:
+    async def open_building(
+        *, tcp: bool, config: dict[str, Any] | None = None, args: tuple[str, ...] = ()
+    ) -> AsyncIterator[Building]:
         program = network.wrapper(tmp_path, chromium_path())
         async with async_playwright() as driver:
-            browser = await driver.chromium.launch(executable_path=program, args=list(FLAGS))
+            browser = await driver.chromium.launch(executable_path=program, args=[*FLAGS, *args])
             async with Harness(host="0.0.0.0", advertised_ips=[network.outside], tcp=tcp) as harness:
                 made = Building(harness, browser)
                 made.config = config or {}
@@ -150,6 +153,24 @@ async def test_a_call_through_coturn_over_tcp(
                     local, _ = await selected_pair(tab, connection)
                     assert (local["candidateType"], local["relayProtocol"]) == ("relay", "tcp")
         assert "realm <meet.example.org>" in server.log()
+
+
+async def test_a_call_through_coturn_over_tls(
+    blocked: Opener, network: netns.Namespace, settings: Any, tmp_path: Path
+) -> None:
+    """What is left in networks that let nothing out but TLS."""
+    if turn.program() is None:
+        pytest.skip("coturn is not installed")
+    certificate = make_certificate(tmp_path, network.outside)
+    with turn.coturn(network.outside, certificate) as server:
+        settings.TURN_URLS, settings.TURN_SECRET = [f"{server.url}?transport=tcp"], server.secret
+        servers = ice_servers(SimpleNamespace(public_id="ann"))  # type: ignore[arg-type]
+        trusted = (f"--ignore-certificate-errors-spki-list={certificate.pin}",)
+        async with blocked(tcp=False, config={"iceServers": servers}, args=trusted) as building:
+            for tab in await talk(building):
+                for connection in ("publish", "subscribe"):
+                    local, _ = await selected_pair(tab, connection)
+                    assert (local["candidateType"], local["relayProtocol"]) == ("relay", "tls")
 
 
 async def test_coturn_refuses_credentials_that_ended_and_ones_of_another_secret(
