@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import secrets
 import socket
+import ssl
 import struct
 import urllib.error
 import urllib.request
@@ -131,7 +132,14 @@ def turn() -> Iterator[Finding]:
         return
     for url in settings.TURN_URLS:
         host, port = _turn_address(url)
-        if "transport=tcp" in url or url.startswith(("turns:", "stuns:")):
+        if url.startswith(("turns:", "stuns:")):
+            try:
+                answered = _tls_answers(host, port)
+            except ssl.SSLCertVerificationError as error:
+                do = "give coturn a valid certificate for that name with its whole chain (cert=, pkey=)"
+                yield fail("TURN", f"{url}: browsers refuse its certificate: {error.verify_message}", do)
+                continue
+        elif "transport=tcp" in url:
             answered = _tcp_opens(host, port)
         else:
             answered = _stun_answers(host, port)
@@ -155,6 +163,26 @@ def _tcp_opens(host: str, port: int) -> bool:
     return True
 
 
+def _tls_answers(host: str, port: int) -> bool:
+    """Whether the server answers inside TLS. ssl.SSLCertVerificationError when no browser would ask it."""
+    request = binding_request()
+    try:
+        with (
+            socket.create_connection((host, port), timeout=3) as plain,
+            ssl.create_default_context().wrap_socket(plain, server_hostname=host) as probe,
+        ):
+            probe.sendall(request)
+            return _is_answer(probe.recv(1500), request)
+    except ssl.SSLCertVerificationError:
+        raise
+    except OSError:
+        return False
+
+
+def _is_answer(answer: bytes, request: bytes) -> bool:
+    return answer[:2] == b"\x01\x01" and answer[8:20] == request[8:20]
+
+
 def binding_request() -> bytes:
     """A STUN Binding request without attributes."""
     return struct.pack("!HHI", 0x0001, 0, MAGIC) + secrets.token_bytes(12)
@@ -173,7 +201,7 @@ def _stun_answers(host: str, port: int) -> bool:
                     answer = probe.recv(1500)
                 except TimeoutError:
                     continue
-                return answer[:2] == b"\x01\x01" and answer[8:20] == request[8:20]
+                return _is_answer(answer, request)
     except OSError:
         return False
     return False

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import struct
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from threading import Thread
 
@@ -14,6 +16,7 @@ from pytest_django import Settings
 from portal.doctor import network
 from portal.doctor.report import State
 from tests.portal.doctor.conftest import only, runs_here
+from tests.services.certificate import make_certificate
 from tests.services.ports import free_tcp_port, free_udp_ports
 
 
@@ -133,6 +136,33 @@ def stun_server() -> Iterator[int]:
 def test_a_turn_server_that_answers_is_fine(settings: Settings, stun_server: int) -> None:
     settings.TURN_URLS = [f"turn:127.0.0.1:{stun_server}?transport=udp"]
     assert only(network.turn()).state is State.OK
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_certificate_that_browsers_refuse_is_told(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, known: bool
+) -> None:
+    certificate = make_certificate(tmp_path, "127.0.0.1")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate.chain, certificate.key)
+    if known:
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate.chain))
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(5)
+
+        def answer() -> None:
+            plain, _address = server.accept()
+            with plain, suppress(ssl.SSLError), context.wrap_socket(plain, server_side=True) as inside:
+                request = inside.recv(1500)
+                inside.sendall(struct.pack("!HH", 0x0101, 0) + request[4:20])
+
+        thread = Thread(target=answer, daemon=True)
+        thread.start()
+        settings.TURN_URLS = [f"turns:127.0.0.1:{server.getsockname()[1]}?transport=tcp"]
+        finding = only(network.turn())
+        thread.join(6)
+    assert finding.state is (State.OK if known else State.FAIL)
+    assert known or "browsers refuse its certificate" in finding.says
 
 
 @pytest.mark.parametrize(
