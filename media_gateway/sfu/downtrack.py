@@ -176,9 +176,6 @@ class DownTrack:
     def enter(self, layer: Layer, index: int, timestamp: int, picture: Picture | None, now: float) -> None:
         """Begin with the packet `index` of `layer`: for video the first one of a key frame."""
         if layer is self.layer:
-            if self.refreshing:
-                self.refreshing = False
-                self.wanted_from = index + self.shift
             return
         old = self.layer
         if old is not None:
@@ -223,10 +220,14 @@ class DownTrack:
         layer = self.layer
         if layer is None or self.is_audio:
             return
+        layer.send(now)
+        target = self.target or layer
+        if self.layer is not None:  # sending may have starved it
+            self._step_out(layer)
+        self._give_again(self.sender.take_back(self))
         self.refreshing = True
-        if self not in layer.waiting:
-            layer.waiting.append(self)
-        layer.request_keyframe(now)
+        self.target = None
+        self.aim(target)
 
     def _step_out(self, layer: Layer) -> None:
         """Leave a layer whose pending packets are sent, and remember where."""

@@ -76,7 +76,8 @@ class Sender:
         """Take the estimate over: to be called whenever it may have changed."""
         estimator = self.estimator
         pacing = PACING_LIMITED if estimator.limited(now) else PACING
-        self.rate = pacing * max(MIN_PACED, estimator.estimate) / 8
+        estimate = max(MIN_PACED, estimator.estimate, estimator.remembered(now))
+        self.rate = pacing * estimate / 8
         self.burst = self.rate * BURST_SECONDS
         self.queue_limit = self.rate / pacing * QUEUE_SECONDS
         if not self.paced:

@@ -56,6 +56,7 @@ class BandwidthEstimator:
     """
 
     __slots__ = (
+        "_before_silence",
         "_delay",
         "_feedback_at",
         "_lossy",
@@ -113,7 +114,7 @@ class BandwidthEstimator:
         self._overused_at = -1e9
         self._feedback_at = now
         self._silence_at = now
-        self._unsilenced = self._unsure_until = 0.0
+        self._unsilenced = self._before_silence = self._unsure_until = 0.0
         self._reported_at = -1e9
         self._trip_least = self._trip_next = float("inf")
         self._trip_since = now
@@ -289,6 +290,10 @@ class BandwidthEstimator:
         """Whether the line is not answering, or has begun to just now and is being tried out."""
         return self._unsilenced > 0.0 or now < self._unsure_until
 
+    def remembered(self, now: float) -> float:
+        """bit/s before the line fell silent, while it is not known what it carries since; else 0."""
+        return self._before_silence if self.unsure(now) else 0.0
+
     @property
     def lag(self) -> float:
         """Seconds from sending something to hearing of it, with the queue that there is now."""
@@ -389,6 +394,7 @@ class BandwidthEstimator:
             return
         if self._unsilenced:
             prober.recover(self._unsilenced, now)
+            self._before_silence = self._unsilenced
             self._unsilenced = 0.0
             self._unsure_until = now + UNSURE
             self._lossy.discard(now + SILENCE)
