@@ -292,7 +292,7 @@ class BandwidthEstimator:
 
     def remembered(self, now: float) -> float:
         """bit/s before the line fell silent, while it is not known what it carries since; else 0."""
-        return self._before_silence if self.unsure(now) else 0.0
+        return max(self._unsilenced, self._before_silence) if self.unsure(now) else 0.0
 
     @property
     def lag(self) -> float:

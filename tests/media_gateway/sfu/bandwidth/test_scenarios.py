@@ -105,6 +105,20 @@ def test_outage_of_two_seconds(seed: int, delay: float) -> None:
     assert world.mean(20, 32) > 0.65 * 2.5e6
 
 
+def test_after_silence_the_old_rate_is_remembered_until_a_probe_tells() -> None:
+    world = World(Line(2.5e6)).run(15)
+    before = world.estimator.estimate
+    assert not world.estimator.unsure(world.now) and world.estimator.remembered(world.now) == 0
+    world.line.up = False
+    world.run(2)
+    assert world.estimator.silent and world.estimator.unsure(world.now)
+    assert world.estimator.remembered(world.now) > 0.9 * before > world.estimator.estimate
+    world.line.up = True
+    world.run(1.5)
+    assert not world.estimator.silent and not world.estimator.unsure(world.now)
+    assert world.estimator.remembered(world.now) == 0
+
+
 def test_application_limited_keeps_its_estimate() -> None:
     """Little traffic is no evidence, neither for more nor for less."""
     world = World(Line(5e6), application=0.2e6, wanted=0.0).run(60)
