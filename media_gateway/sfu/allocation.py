@@ -85,12 +85,16 @@ class Allocation:
     def due(self, now: float) -> bool:
         return now >= self.next_at or self.sender.stale
 
+    @property
+    def short(self) -> bool:
+        """Whether a picture is not as good as it could be shown."""
+        place, best = self.shortfall
+        return place != best
+
     def changed(self, now: float) -> bool:
         """Whether there is clearly less to share out than last time, or more and that is needed."""
         budget, before = self.budget(now), self._shared_out
-        return budget < SHRUNK * before or (
-            budget > GROWN * before and self.shortfall[0] != self.shortfall[1]
-        )
+        return budget < SHRUNK * before or (budget > GROWN * before and self.short)
 
     def run(self, now: float) -> None:
         """Decide anew and aim every picture at its layer."""

@@ -31,8 +31,8 @@ CLOCK_GAP = 0.1
 """Seconds between two answers to a browser's clock, at least; one that asks without end gets no more."""
 FRESHENED = 12
 """Pictures of a newcomer that key frames are asked for before they can be sent."""
-PROBE_EVERY = 0.2
-"""Seconds between two looks at whether to try for more."""
+PROBE_EVERY, PROBE_EVERY_SHORT = 0.2, 0.1
+"""Seconds between two looks at whether to try for more, and while a picture is short of its best."""
 
 
 class Line:
@@ -324,7 +324,7 @@ class SubscribeConnection:
             self.allocation.run(now)
         if now < self.probe_at:
             return
-        self.probe_at = now + PROBE_EVERY
+        self.probe_at = now + (PROBE_EVERY_SHORT if self.allocation.short else PROBE_EVERY)
         estimator = self.sender.estimator
         estimator.tick(now)
         if self.allocation.has_feedback:

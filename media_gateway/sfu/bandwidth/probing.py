@@ -3,7 +3,7 @@
 What is forwarded comes in steps (simulcast layers), so the traffic itself seldom shows that the line could
 carry more. At the start the estimate grows threefold, sixfold and so on, as long as each step is confirmed;
 later, while the subscriber wants more than the estimate allows, a probe for it, of three and a half times the
-estimate at most, goes out every 0.5 to 4 s: as often as half of the room that is left allows, and slowly less
+estimate at most, goes out every 0.4 to 4 s: as often as half of the room that is left allows, and slowly less
 often while it brings nothing. After a drop the first one aims at what was there before.
 """
 
@@ -23,7 +23,7 @@ RECEIVED = 0.8
 SATURATED = 0.9
 USABLE = 0.95
 """Share of a measured capacity that is believed."""
-INTERVAL, INTERVAL_MAX, INTERVAL_GROWTH = 0.5, 4.0, 1.03
+INTERVAL, INTERVAL_MAX, INTERVAL_GROWTH = 0.4, 4.0, 1.02
 SHARE = 0.5
 """Of the room that is left, what probes may take."""
 PROGRESS, PROGRESS_INTERVAL = 1.15, 0.2

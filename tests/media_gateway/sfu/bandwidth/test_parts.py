@@ -240,7 +240,7 @@ def test_start_goes_up_in_big_steps_while_confirmed() -> None:
 
 def test_stops_when_not_confirmed_and_waits_longer_each_time() -> None:
     prober, now, waits = Prober(0.0), 0.0, []
-    for _ in range(80):
+    for _ in range(130):
         began = now
         while (probe := ask(prober, now)) is None:
             now += 0.1
