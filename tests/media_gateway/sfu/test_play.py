@@ -12,6 +12,7 @@ from media_gateway.sfu.client_sdp import ClientLines
 from media_gateway.sfu.codecs import OPUS, VP8
 from media_gateway.sfu.errors import GatewayError
 from tests.media_gateway.sfu.support import IDENTITY, KEY_FRAME, Harness, Sender, until
+from tests.media_gateway.sfu.test_relay import join_rooms
 
 
 @pytest.fixture
@@ -166,6 +167,24 @@ async def test_what_is_muted_is_not_played(harness: Harness, player: Player) -> 
         sender.frame(True, 6)
         await asyncio.sleep(0.02)
     assert len(player.payloads) == count
+
+
+async def test_what_comes_from_another_worker_is_played(harness: Harness, player: Player) -> None:
+    """In a room that is spread, and on from there when its publisher goes."""
+    async with Harness() as other:
+        await player.play(harness)
+        publisher = await (await other.join("ann")).publish("screen")
+        sender = Sender(publisher, publisher.tracks[0])
+        await join_rooms(other, harness)
+        await until(lambda: sender.frame(True, 5) and (5).to_bytes(4, "big") in player.shown())
+        await other.call("peer.remove", "ann")
+        here = await (await harness.join("bob")).publish("camera")
+        second = Sender(here, here.tracks[0])
+        await until(lambda: second.frame(True, 6) and (6).to_bytes(4, "big") in player.shown(), 10)
+    pictures = [packet for packet in player.packets if packet.payload_type == VP8.payload_type]
+    numbers = sorted({packet.sequence for packet in pictures})
+    assert len({packet.ssrc for packet in pictures}) == 1
+    assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
 
 
 async def test_reports_of_a_player_are_consent(
