@@ -36,7 +36,10 @@ _WIDE_ELEMENT = TRANSPORT_CC_ID, 2
 Record = tuple[int, int, bytes, "Picture | None"]
 """(index, timestamp, template, where the codec counts pictures)"""
 Picture = tuple[int, int, int, int]
-"""VP8: (offset of the picture id in the template or 0, its value with the width bit, then TL0PICIDX so)"""
+"""VP8: (offset of the picture id in the template or 0, its value with the width bit, then TL0PICIDX so)
+
+Where a dependency descriptor counts frames: (minus the offset of its number, the number, 0, 0).
+"""
 
 
 class OwnHeader(NamedTuple):

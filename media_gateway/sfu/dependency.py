@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from .bits import BitReader
+from .burst import DESCRIPTOR_ID, Picture
 
 URI = "https://aomediacodec.github.io/av1-rtp-spec/#dependency-descriptor-rtp-header-extension"
 
@@ -60,6 +61,17 @@ class Frame(NamedTuple):
     """a structure came with it: a key frame begins"""
     switches: bool
     """a receiver of a lower layer may begin with this frame in a decode target that has this layer"""
+
+
+def locate_number(extension: bytes, at: int) -> Picture | None:
+    """The frame number in a header extension element of ours (`svc.element`) that stands at `at`.
+
+    It has 16 bits, which a negative place says.
+    """
+    start, ident = (1, extension[0] >> 4) if extension[0] else (3, extension[1] if len(extension) > 1 else 0)
+    if ident != DESCRIPTOR_ID or len(extension) < start + MANDATORY:
+        return None
+    return -(at + start + 1), extension[start + 1] << 8 | extension[start + 2], 0, 0
 
 
 class DependencyReader:

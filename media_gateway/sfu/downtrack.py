@@ -199,7 +199,7 @@ class DownTrack:
                 self.clock_shift = 1 - ahead
         if picture is not None and self.last_picture is not None:
             _, ident, _, tl0 = picture
-            self.picture_shift = (self.last_picture[0] + 1 - ident) & 0x7FFF
+            self.picture_shift = (self.last_picture[0] + 1 - ident) & 0xFFFF
             self.tl0_shift = (self.last_picture[1] + 1 - tl0) & 0xFF
         self.rewrites = bool(
             self.clock_shift or self.picture_shift or self.tl0_shift or self.header is not None
@@ -237,7 +237,7 @@ class DownTrack:
         self.last_timestamp = (layer.last_timestamp + self.clock_shift) & 0xFFFFFFFF
         if layer.last_picture is not None:
             _, ident, _, tl0 = layer.last_picture
-            self.last_picture = (ident + self.picture_shift) & 0x7FFF, (tl0 + self.tl0_shift) & 0xFF
+            self.last_picture = (ident + self.picture_shift) & 0xFFFF, (tl0 + self.tl0_shift) & 0xFF
         self._sent_packets += layer.packets - self._base_packets
         self._sent_octets += layer.octets - self._base_octets
 

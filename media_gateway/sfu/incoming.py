@@ -8,7 +8,7 @@ from .planning import Plan
 from .receive import StreamReceiver
 from .red import RedundantAudio
 from .source import Source
-from .svc import LayerSplitter
+from .svc import LayerSplitter, element
 
 if TYPE_CHECKING:
     from .publisher import PublishConnection
@@ -70,11 +70,21 @@ class IncomingStream:
         if codec.layered and self.rid == "" and self.splitter is None:
             self.splitter = LayerSplitter(self.track.source, self.layer, self)
             self.deliver = self.splitter.deliver
+        elif codec.described and self.splitter is None:
+            self.deliver = self._deliver_layer
         plain_type = self.plain_payload_type
         if plain_type is not None and (self.redundant is None or self.redundant.payload_type != plain_type):
             source = self.track.source
             self.redundant = RedundantAudio(source, self.layer, source.plain_layer(), plain_type)
             self.deliver = self.redundant.deliver
+
+    def _deliver_layer(
+        self, extended: int, timestamp: int, marker: int, payload: bytes | memoryview, now: float,
+        extension: bytes = b"", *, forward: bool = True,
+    ) -> None:  # fmt: skip
+        """A layer of simulcast, of which `extension` is the browser's bare dependency descriptor."""
+        carried = element(extension) if extension else b""
+        self.layer.deliver(extended, timestamp, marker, payload, now, carried, forward=forward)
 
     def take(
         self, extended: int, timestamp: int, second: int, payload: memoryview, element: bytes, now: float

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from .burst import HEADER_SIZE, Record, runs, template
 from .cache import PacketCache
+from .dependency import locate_number
 
 if TYPE_CHECKING:
     from .codecs import Codec
@@ -177,6 +178,8 @@ class Layer:
         picture = None
         if codec.locate_picture is not None:
             picture = codec.locate_picture(payload, HEADER_SIZE + (len(extension) + 3 & ~3))
+        elif codec.described and extension:
+            picture = locate_number(extension, HEADER_SIZE)
         if starts:
             self._keyframe(index, out_timestamp, picture, payload, now)
         if index >= self.next_index:

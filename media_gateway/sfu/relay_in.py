@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from . import rtcp, rtp
-from .burst import AUDIO_LEVEL_ID
+from .burst import AUDIO_LEVEL_ID, DESCRIPTOR_ID
 from .client import MediaClient
 from .codecs import CODECS, SOURCES, Codec
 from .identity import Identity
@@ -15,6 +15,7 @@ from .layer import Layer
 from .receive import StreamReceiver
 from .red import RedundantAudio
 from .source import Source
+from .svc import element
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +37,7 @@ class Incoming:
         self.layer = layer
         self.receiver = StreamReceiver(source.codec.clock_rate)
         self.told_at = 0.0
+        self.element_id = AUDIO_LEVEL_ID if source.kind == "audio" else DESCRIPTOR_ID
         self.deliver = layer.deliver
         layer.uplink = self
         layer.new_stream()
@@ -137,7 +139,7 @@ class RelayIn:
             return
         _, second, sequence, timestamp, ssrc = rtp.HEADER.unpack_from(packet)
         try:
-            start, end, _, at, size = rtp.scan(memoryview(packet), len(packet), 0, AUDIO_LEVEL_ID)
+            start, end, _, at, size = rtp.scan(memoryview(packet), len(packet), 0, track.element_id)
         except ValueError:
             return
         recovered = ssrc == track.rtx
@@ -149,12 +151,14 @@ class RelayIn:
         extended = track.receiver.receive(sequence, timestamp, self.now, recovered=recovered)
         if extended is None:
             return
-        element = b""
+        carried = b""
         if at and track.source.kind == "audio":
-            element = packet[at - 1 : at + size]
+            carried = packet[at - 1 : at + size]
             self._hear(track.source.peer, packet[at] & 0x7F)
+        elif at:
+            carried = element(packet[at : at + size])
         payload = memoryview(packet)[start:end]
-        track.deliver(extended, timestamp, second >> 7, payload, self.now, element)
+        track.deliver(extended, timestamp, second >> 7, payload, self.now, carried)
 
     def _rtcp(self, packet: bytes) -> None:
         try:

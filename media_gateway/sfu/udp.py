@@ -253,10 +253,14 @@ def rewrite(view: memoryview, at: int, record: Record, receiver: Offsets) -> Non
     if picture is None:
         return
     id_at, ident, tl0_at, tl0 = picture
-    if id_at and ident & 0x8000:
+    if id_at > 0 and ident & 0x8000:
         shifted = (ident + receiver.picture_shift) & 0x7FFF | 0x8000
         view[at + id_at] = shifted >> 8
         view[at + id_at + 1] = shifted & 0xFF
+    elif id_at < 0:  # a dependency descriptor's frame number
+        shifted = ident + receiver.picture_shift
+        view[at - id_at] = shifted >> 8 & 0xFF
+        view[at - id_at + 1] = shifted & 0xFF
     elif id_at:
         view[at + id_at] = (ident + receiver.picture_shift) & 0x7F
     if tl0_at:

@@ -7,10 +7,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from media_gateway.sfu import downtrack, rtp
+from media_gateway.sfu import dependency, downtrack, rtp
 from media_gateway.sfu.allocation import Allocation
+from media_gateway.sfu.burst import DESCRIPTOR_ID
+from media_gateway.sfu.codecs import AV1
+from media_gateway.sfu.dependency import locate_number
 from media_gateway.sfu.downtrack import DownTrack
+from media_gateway.sfu.incoming import IncomingStream
 from media_gateway.sfu.recorder_feed import RecorderFeed
+from media_gateway.sfu.svc import element
 
 from .wire import OPUS, World, pictures
 
@@ -488,3 +493,75 @@ def test_a_layer_that_comes_is_part_of_the_supply_at_once() -> None:
     assert len(world.source.look(world.now + 0.001).rates) == 2
     world.source.keep_layers(["h"])
     assert len(world.source.look(world.now + 0.002).sizes) == 1
+
+
+# -- frame numbers of dependency descriptors ------------------------------------------------------------
+
+
+def described_frame(world: World, rid: str, number: int, *, key: bool = False, long: bool = False) -> None:
+    """An AV1 frame of one packet, with a descriptor whose frame number is `number`."""
+    count = world.counts[rid]
+    descriptor = bytes((0xC0,)) + (number & 0xFFFF).to_bytes(2, "big") + bytes(20 if long else 0)
+    payload = bytes((0x18 if key else 0x10, 0x0A)) + bytes(40)
+    stamp = int(world.now * 90000) & 0xFFFFFFFF
+    world.source.layer(rid).deliver(count[0], stamp, 1, memoryview(payload), world.now, element(descriptor))
+    count[0] += 1
+
+
+def numbers(world: World, down: DownTrack) -> list[int]:
+    found = []
+    for packet in world.raw(down):
+        descriptor = rtp.read_extensions(packet, len(packet))[DESCRIPTOR_ID]
+        assert descriptor[0] == 0xC0 and not any(descriptor[3:])
+        found.append(int.from_bytes(descriptor[1:3], "big"))
+    return found
+
+
+def test_av1_frames_are_numbered_on_across_layers() -> None:
+    """A browser takes a frame whose number goes back, after a switch, for one that comes too late."""
+    world = World(codec=AV1, rids=RIDS)
+    down = world.subscriber()
+    first = {"q": 65_530, "h": 40_000, "f": 3}
+    at = dict(first)
+    for target in ("h", "q", "f", "q"):
+        down.aim(world.source.layer(target))
+        for step in range(6):
+            for rid in RIDS:
+                described_frame(world, rid, at[rid], key=step == 1, long=step == 1)
+                at[rid] += 1
+            world.pass_time()
+    got = numbers(world, down)
+    assert len(got) == 4 * 6 - 1 + 1, "without the one before the first key frame; q's before f's key frame"
+    assert got == [(first["h"] + 1 + step) & 0xFFFF for step in range(len(got))]
+
+
+def test_a_layer_alone_keeps_its_numbers() -> None:
+    world = World(codec=AV1, rids=RIDS)
+    down = world.subscriber()
+    down.aim(world.source.layer("q"))
+    for number in (65_534, 65_535, 0, 1):
+        described_frame(world, "q", number, key=number == 65_534)
+        world.pass_time()
+    assert numbers(world, down) == [65_534, 65_535, 0, 1]
+
+
+@pytest.mark.parametrize(
+    "extension", [b"\x51\x01\x02", b"\x00\x05\x02\x01\x02", b"\x12\x01\x02\x03", b"\x00", b"\x00\x04"]
+)
+def test_what_is_no_descriptor_is_not_renumbered(extension: bytes) -> None:
+    assert locate_number(extension, 20) is None
+
+
+def test_a_simulcast_layers_descriptor_is_passed_on_as_an_element_of_ours() -> None:
+    world = World(codec=AV1, rids=RIDS)
+    stream = IncomingStream(SimpleNamespace(source=world.source, connection=None), "q")  # type: ignore[arg-type]
+    plan = SimpleNamespace(
+        payload_type=45, rtx_payload_type=None, plain_payload_type=None, extensions=((9, dependency.URI),),
+        asks=lambda what: True,
+    )  # fmt: skip
+    stream.follow(plan)  # type: ignore[arg-type]
+    assert stream.element_id == 9
+    stream.deliver(7, 0, 1, memoryview(b"\x18\x0a" + bytes(40)), world.now, b"\xc0\x12\x34")
+    (record,) = [record for record in world.source.layer("q").cache.packets if record]
+    packet = record[2]
+    assert rtp.read_extensions(packet, len(packet))[DESCRIPTOR_ID] == b"\xc0\x12\x34"

@@ -2,16 +2,21 @@
 
 import asyncio
 import itertools
+import time
 from typing import Any
 
 import pytest
 
 from media_gateway.sfu import red, relay_in
+from media_gateway.sfu.burst import DESCRIPTOR_ID
 from media_gateway.sfu.client import MediaClient
-from media_gateway.sfu.codecs import RED
+from media_gateway.sfu.codecs import AV1, RED
 from media_gateway.sfu.errors import GatewayError
+from media_gateway.sfu.rtp import read_extensions
+from media_gateway.sfu.svc import element
 
 from .support import IDENTITY, KEY_FRAME, Harness, RawPeer, Sender, until
+from .wire import Uplink
 
 
 async def join_rooms(first: Harness, second: Harness) -> None:
@@ -123,6 +128,37 @@ async def test_sound_crosses_and_a_lost_track_message_is_made_up_for(pair: Any) 
         sender.timestamp += 960
         await asyncio.sleep(0.02)
     await until(lambda: bytes((9, 1, 2)) in bob.got("ann mic"))
+
+
+async def test_dependency_descriptors_cross(pair: Any) -> None:
+    """By them alone a browser knows which layer of AV1 a frame is of, and what it needs for it."""
+    first, second = pair
+    await first.join("ann")
+    await second.join("bob")
+    await join_rooms(first, second)
+    room = first.gateway._rooms["room"]
+    source = room.new_source("ann", "Ann", "camera", AV1)
+    layer = source.layer("q")
+    layer.uplink = Uplink()
+    room.peers["ann"].sources["camera"] = source
+    room.show(source)
+    room.relays.add(source)
+    relays = second.gateway._rooms["room"].relays
+    await until(lambda: relays.sources)
+    long, short = bytes((0xC0, 0, 7)) + bytes(30), bytes((0x40, 0, 8))
+    found: set[bytes | None] = set()
+    for number in itertools.count():
+        payload = memoryview(bytes((0x18, 0x0A)) + bytes(60))
+        descriptor = short if number % 2 else long
+        layer.deliver(number, 3000 * number, 1, payload, time.monotonic(), element(descriptor))
+        first.gateway._started.request_flush()
+        await asyncio.sleep(0.02)
+        records = [record for there in relays.sources[0].layers for record in there.cache.packets if record]
+        found = {read_extensions(packet, len(packet)).get(DESCRIPTOR_ID) for _, _, packet, _ in records}
+        if len(found) > 1:
+            break
+        assert number < 400, "nothing crossed"
+    assert found == {long, short}
 
 
 async def test_redundant_speech_crosses_and_comes_plain_to_who_takes_only_that(pair: Any) -> None:
