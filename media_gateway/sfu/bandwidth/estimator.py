@@ -413,7 +413,6 @@ class BandwidthEstimator:
             self._delay.doubtful = not self.limited(now)
             self.state = state = self._delay.update(samples, raw, excess, low)
             if state == OVERUSE:
-                self._overused_at = now
                 self._unsure_until = 0.0
             rate.update(
                 UNDERUSE if state == NORMAL and self._lossy.excess > HELD else state,
@@ -425,6 +424,8 @@ class BandwidthEstimator:
                 now,
             )
             if rate.target < before:
+                # An alarm that lowers nothing may be the last probe itself: it does not forbid the next one.
+                self._overused_at = now
                 prober.dropped(before, rate.target, now)
         if prober.outstanding and (shown := prober.outcome(now, self._lossy.inherent)):
             rate.raise_to(shown, prober.saturated, now)
