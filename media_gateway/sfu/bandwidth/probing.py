@@ -35,7 +35,7 @@ TIMEOUT = 1.0
 """Seconds after a probe's deadline for which its outcome is awaited."""
 DROP = 0.66
 AIM = 0.85
-RECOVER_AFTER = 1.5
+RECOVER_AFTER = 1.0
 NEED = 1.25
 """The allocator switches up with room of 1.1 times what it switches to, and of so much after a mistake."""
 REACH = 1.06
