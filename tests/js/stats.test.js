@@ -72,6 +72,9 @@ test("the way the packets go, in the words of the panel", () => {
   assert.equal(way({ candidateType: "relay", protocol: "udp", relayProtocol: "tcp" }), "turn-tcp");
   assert.equal(way({ candidateType: "relay", protocol: "udp", relayProtocol: "tls" }), "turn-tls");
   assert.equal(pathOf([]), null);
+  const nominated = { type: "candidate-pair", nominated: true, state: "succeeded" };
+  const chosen = pathOf([{ id: "old", ...nominated, bytesSent: 1 }, { id: "new", ...nominated, selected: true, bytesSent: 2 }]);
+  assert.equal(chosen?.sent, 2, "of two that are nominated the one that Firefox calls selected");
 });
 
 /** @param {number} count @param {(index: number) => number} packets @returns {InStat[]} */

@@ -110,7 +110,9 @@ export function pathOf(entries) {
   const all = byId(entries);
   const transport = [...all.values()].find(({ type }) => type === "transport");
   const pairs = [...all.values()].filter(({ type }) => type === "candidate-pair");
-  const pair = all.get(transport?.selectedCandidatePairId) ?? pairs.find(({ nominated, state }) => nominated && state === "succeeded");
+  const isSelected = (/** @type {any} */ { selected }) => selected === true; // Firefox says so here
+  const isUsable = (/** @type {any} */ { nominated, state }) => nominated && state === "succeeded";
+  const pair = all.get(transport?.selectedCandidatePairId) ?? pairs.find(isSelected) ?? pairs.find(isUsable);
   if (!pair) return null;
   return {
     way: wayOf(all.get(pair.localCandidateId)),
