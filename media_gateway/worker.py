@@ -134,7 +134,7 @@ async def serve(service: Service, make_link: Callable[[], ControlLink], duty: Du
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     await service.start()
-    # What is there now stays. Looking through it at every full collection would stop media for 20 ms and more.
+    # What is there now stays: looking through it at every full collection would stop media for 20 ms or more.
     gc.collect()
     gc.freeze()
     link = make_link()
