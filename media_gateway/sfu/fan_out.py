@@ -139,7 +139,7 @@ class FanOut(SendRing):
     def _rewrite_all(self, run: Run, stride: int, step: int, group: list[Receiver]) -> bool:
         """Timestamps and picture ids of the usual kind, with each receiver's offsets; whether they are."""
         pictures = [record[3] for record in run.records if record[3] is not None]
-        usual = all(id_at and ident & 0x8000 and tl0_at for id_at, ident, tl0_at, _ in pictures)
+        usual = all(id_at > 0 and ident & 0x8000 and tl0_at for id_at, ident, tl0_at, _ in pictures)
         if not usual or len(pictures) not in (0, run.count):
             return False
         if any(receiver.header is not None for receiver in group):

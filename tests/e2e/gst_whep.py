@@ -8,17 +8,9 @@ DELETE.
 
 import itertools
 import json
-import signal
 import sys
-import urllib.parse
-import urllib.request
 
-import gi
-
-gi.require_version("Gst", "1.0")
-gi.require_version("GstSdp", "1.0")
-gi.require_version("GstWebRTC", "1.0")
-from gi.repository import GLib, Gst, GstSdp, GstWebRTC  # noqa: E402
+from gst_peer import Gst, GstWebRTC, Peer
 
 LINES = (
     "application/x-rtp,media=audio,encoding-name=OPUS,payload=101,clock-rate=48000,encoding-params=(string)2",
@@ -33,27 +25,20 @@ DECODERS = {
 }
 
 
-class Player:
+class Player(Peer):
     def __init__(self, url: str, token: str) -> None:
-        self.url, self.headers = url, {"Authorization": f"Bearer {token}"}
-        self.location = ""
+        pipeline, webrtc = Gst.Pipeline.new(), Gst.ElementFactory.make("webrtcbin")
+        super().__init__(url, token, pipeline, webrtc)
         self.samples = b""
-        self.loop = GLib.MainLoop()
-        self.pipeline = Gst.Pipeline.new()
-        self.webrtc = Gst.ElementFactory.make("webrtcbin")
-        self.webrtc.set_property("bundle-policy", GstWebRTC.WebRTCBundlePolicy.MAX_BUNDLE)
-        self.pipeline.add(self.webrtc)
-        self.webrtc.connect("pad-added", self.arrived)
+        webrtc.set_property("bundle-policy", GstWebRTC.WebRTCBundlePolicy.MAX_BUNDLE)
+        pipeline.add(webrtc)
+        webrtc.connect("pad-added", self.arrived)
         for caps in LINES:
             direction = GstWebRTC.WebRTCRTPTransceiverDirection.RECVONLY
-            self.webrtc.emit("add-transceiver", direction, Gst.Caps.from_string(caps))
-        bus = self.pipeline.get_bus()
-        bus.add_signal_watch()
-        bus.connect("message::error", self.failed)
+            webrtc.emit("add-transceiver", direction, Gst.Caps.from_string(caps))
 
-    def failed(self, _bus: object, message: Gst.Message) -> None:
-        print("error", message.parse_error(), flush=True)
-        self.loop.quit()
+    def begin(self) -> None:
+        self.offer()
 
     def arrived(self, _webrtc: Gst.Element, pad: Gst.Pad) -> None:
         if pad.get_direction() != Gst.PadDirection.SRC:
@@ -80,30 +65,6 @@ class Player:
             print(json.dumps({"pitch": crossings * RATE / len(signs) / 2}), flush=True)
             self.samples = b""
         return Gst.FlowReturn.OK
-
-    def offered(self, promise: Gst.Promise, _data: object) -> None:
-        promise.wait()
-        reply = promise.get_reply()  # owns the offer
-        offer = reply.get_value("offer")
-        self.webrtc.emit("set-local-description", offer, Gst.Promise.new())
-        body = offer.sdp.as_text().encode()
-        headers = {**self.headers, "Content-Type": "application/sdp"}
-        with urllib.request.urlopen(urllib.request.Request(self.url, body, headers)) as response:
-            answer = response.read()
-            self.location = urllib.parse.urljoin(self.url, response.headers["Location"])
-        _result, sdp = GstSdp.SDPMessage.new_from_text(answer.decode())
-        description = GstWebRTC.WebRTCSessionDescription.new(GstWebRTC.WebRTCSDPType.ANSWER, sdp)
-        self.webrtc.emit("set-remote-description", description, Gst.Promise.new())
-
-    def run(self) -> None:
-        GLib.unix_signal_add(GLib.PRIORITY_HIGH, signal.SIGINT, self.loop.quit)
-        self.pipeline.set_state(Gst.State.PLAYING)
-        self.webrtc.emit("create-offer", None, Gst.Promise.new_with_change_func(self.offered, None))
-        self.loop.run()
-        if self.location:
-            request = urllib.request.Request(self.location, headers=self.headers, method="DELETE")
-            urllib.request.urlopen(request).close()
-        self.pipeline.set_state(Gst.State.NULL)
 
 
 if __name__ == "__main__":
