@@ -118,10 +118,14 @@ class FanOut(SendRing):
                 word += half
             at += step
 
+    def _block(self, step: int, rows: int) -> Any:
+        """What is being written in the ring, a row of bytes for each receiver."""
+        return self._ring_bytes[self._at : self._at + rows * step].reshape(rows, step)
+
     def _copy_all(self, run: Run, tag: int, step: int, group: list[Receiver], numbers: list[int]) -> None:
-        rows, count, half = len(group), run.count, (run.size + tag) >> 1
+        count, half = run.count, (run.size + tag) >> 1
         blob = run.blob(tag)
-        block = self._ring_bytes[self._at : self._at + rows * step].reshape(rows, step)
+        block = self._block(step, len(group))
         block[:, : len(blob)] = np.frombuffer(blob, np.uint8)
         words = block.view(">u2")
         reach = half * (count - 1) + 1
@@ -144,8 +148,8 @@ class FanOut(SendRing):
             return False
         if any(receiver.header is not None for receiver in group):
             return False
-        rows, half = len(group), stride >> 1
-        block = self._ring_bytes[self._at : self._at + rows * step].reshape(rows, step)
+        half = stride >> 1
+        block = self._block(step, len(group))
         words = block.view(">u2")
         reach = half * (run.count - 1) + 1
         times = _column([receiver.clock_shift for receiver in group]) + [record[1] for record in run.records]
