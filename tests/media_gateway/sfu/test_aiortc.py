@@ -14,12 +14,6 @@ RED, GREEN, BLUE = (200, 30, 30), (30, 200, 30), (30, 30, 200)
 
 
 @pytest.fixture
-async def harness():  # type: ignore[no-untyped-def]
-    async with Harness() as started:
-        yield started
-
-
-@pytest.fixture
 async def people(harness: Harness):  # type: ignore[no-untyped-def]
     made: list[AiortcPeer] = []
 

@@ -5,8 +5,6 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-import pytest
-
 from media_gateway.sfu import rtcp, rtp
 from media_gateway.sfu.client import MediaClient
 from media_gateway.sfu.extended_report import DelayReport, ReferenceTime
@@ -17,12 +15,6 @@ from tests.media_gateway.sfu.support import IDENTITY, Harness, Sender, until
 Kind = TypeVar("Kind")
 SEND_TIME_ID = 6
 SEND_TIME = f"a=extmap:{SEND_TIME_ID} {rtp.ABS_SEND_TIME_URI}\r\n"
-
-
-@pytest.fixture
-async def harness():  # type: ignore[no-untyped-def]
-    async with Harness() as started:
-        yield started
 
 
 class Publisher:

@@ -4,7 +4,6 @@ import asyncio
 import os
 import socket
 import struct
-from collections.abc import AsyncIterator
 
 import pytest
 from aioice import stun as reference
@@ -17,12 +16,6 @@ from media_gateway.sfu.gateway import GatewayError
 from tests.media_gateway.sfu.support import Harness, RawPeer, Sender, until
 
 PASSWORD = b"a-password-of-ours-1234"
-
-
-@pytest.fixture
-async def harness() -> AsyncIterator[Harness]:
-    async with Harness() as started:
-        yield started
 
 
 def request(

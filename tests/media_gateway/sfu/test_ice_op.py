@@ -10,12 +10,6 @@ from media_gateway.sfu.errors import GatewayError
 from tests.media_gateway.sfu.support import IDENTITY, Harness, Sender, until
 
 
-@pytest.fixture
-async def harness():  # type: ignore[no-untyped-def]
-    async with Harness() as started:
-        yield started
-
-
 @pytest.mark.parametrize(
     ("data", "code"),
     [

@@ -27,12 +27,6 @@ KINDS = (
 )  # fmt: skip
 
 
-@pytest.fixture
-async def harness():  # type: ignore[no-untyped-def]
-    async with Harness() as started:
-        yield started
-
-
 def states(harness: Harness, peer: str, connection: str) -> list[str]:
     return [
         event["data"]["state"]

@@ -5,7 +5,7 @@ import os
 import random
 import socket
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -15,12 +15,6 @@ from media_gateway.sfu.client import MediaClient
 from media_gateway.sfu.endpoint import Endpoint
 from media_gateway.sfu.transport import Transport
 from tests.media_gateway.sfu.support import Harness, RawPeer, Sender, until
-
-
-@pytest.fixture
-async def harness() -> AsyncIterator[Harness]:
-    async with Harness() as started:
-        yield started
 
 
 @pytest.fixture

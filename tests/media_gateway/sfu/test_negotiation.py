@@ -15,12 +15,6 @@ from media_gateway.sfu.gateway import Gateway, GatewayConfig, GatewayError
 from tests.media_gateway.sfu.support import ALL, IDENTITY, Harness, RawPeer, Sender, until
 
 
-@pytest.fixture
-async def harness():  # type: ignore[no-untyped-def]
-    async with Harness() as started:
-        yield started
-
-
 async def refused(harness: Harness, code: str, op: str, peer: str | None = None, **data: object) -> str:
     with pytest.raises(GatewayError) as caught:
         await harness.call(op, peer, **data)

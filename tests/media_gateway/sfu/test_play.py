@@ -15,12 +15,6 @@ from tests.media_gateway.sfu.support import IDENTITY, KEY_FRAME, Harness, Sender
 from tests.media_gateway.sfu.test_relay import join_rooms
 
 
-@pytest.fixture
-async def harness() -> AsyncIterator[Harness]:
-    async with Harness() as started:
-        yield started
-
-
 class Player:
     """A WHEP client: what it receives, by payload type."""
 

@@ -1,7 +1,6 @@
 """Players with payload types of their own: what they decode, and what is on the wire."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -30,12 +29,6 @@ OFFER = [
     "a=rtpmap:124 rtx/90000",
     "a=fmtp:124 apt=120",
 ]
-
-
-@pytest.fixture
-async def harness() -> AsyncIterator[Harness]:
-    async with Harness() as started:
-        yield started
 
 
 class AiortcPlayer:

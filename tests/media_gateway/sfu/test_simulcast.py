@@ -17,12 +17,6 @@ from tests.media_gateway.sfu.support import IDENTITY, Harness, RawPeer, until
 SIZES = {"q": (320, 180), "h": (640, 360), "f": (1280, 720)}
 
 
-@pytest.fixture
-async def harness():  # type: ignore[no-untyped-def]
-    async with Harness() as started:
-        yield started
-
-
 def offer(rids: tuple[str, ...] = ("q", "h", "f"), change: tuple[str, str] = ("", "")) -> str:
     """A simulcast camera's offer; `change` is a part of it and what stands there instead."""
     client = MediaClient(IDENTITY)
